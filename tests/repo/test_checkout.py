@@ -24,7 +24,7 @@ TOP_LEVEL = {
     ".changes", ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile",
     "README.md", "README.zh.md", "candy_core", "contrib", "plugins", "pyproject.toml", "requirements.lock", "tests",
 }  # fmt: skip
-CONTRIB = {"bench", "candy-server", "demo", "helm", "kubernetes", "plugin-template", "setup", "testbed"}
+CONTRIB = {"bench", "candy-server", "demo", "helm", "image", "kubernetes", "plugin-template", "setup", "testbed"}
 
 # Written so that this file does not name them itself.
 INDEX_HOSTS = [
