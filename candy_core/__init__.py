@@ -27,6 +27,7 @@ from candy_core.errors import (
 from candy_core.hookspecs import hookimpl
 from candy_core.judge import Breach, Catalogue, Sample, Threshold, item_sentences, judge, sentence
 from candy_core.model.heartbeat import ClusterInfo
+from candy_core.model.http_url import HttpUrl
 from candy_core.model.rule import Rule, RulePage, RuleRef, StoredRule
 from candy_core.model.secret import Secret
 from candy_core.model.task import (
@@ -103,6 +104,7 @@ __all__ = [
     "FieldConflict",
     "Forbidden",
     "Health",
+    "HttpUrl",
     "Invalid",
     "Item",
     "ItemId",

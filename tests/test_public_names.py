@@ -42,6 +42,7 @@ NAMES = [
     "FieldConflict",
     "Forbidden",
     "Health",
+    "HttpUrl",
     "Invalid",
     "Item",
     "ItemId",

@@ -9,12 +9,12 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from attrs import frozen
 from msgspec import Meta
 
 from candy_core.errors import Problem
+from candy_core.model.http_url import HttpUrl
 from candy_core.model.secret import Secret
 
 AGENT_ID_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._:@-]{1,253}$"
@@ -75,31 +75,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class HttpUrl(str):
-    """The address of a server over http or https, without a slash at its end, user, password, query or fragment."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse(cls, text: str) -> HttpUrl:
-        """Read an address; the ``ValueError`` never repeats it, since it may hold a password."""
-        wrong = ValueError("expected an address such as https://candy.example.com:8080")
-        if not text.isascii() or any(character <= " " for character in text.strip()):
-            raise wrong
-        try:
-            parts = urlsplit(text.strip())
-            port = parts.port
-        except ValueError:
-            raise wrong from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            raise wrong
-        if "@" in parts.netloc:
-            raise ValueError("expected an address without a user and password in it")
-        if parts.query or parts.fragment:
-            raise ValueError("expected an address without a query and fragment")
-        return cls(text.strip().rstrip("/"))
 
 
 class ByteSize(int):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from candy_core import Secret, encode, loads, to_json
 from candy_core.codec import request_reader, rfc3339
-from candy_core.config.settings import Address, ByteSize, HttpUrl
+from candy_core.config.settings import Address, ByteSize
+from candy_core.model.http_url import HttpUrl
 from candy_core.model.task import (
     Callback,
     Event,

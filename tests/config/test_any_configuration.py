@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candy_core import HttpUrl
 from candy_core.config import Configuration, load_configuration, setting_names
-from candy_core.config.settings import Address, ByteSize, HttpUrl, Settings
+from candy_core.config.settings import Address, ByteSize, Settings
 from candy_core.errors import SettingsError
 
 _names = st.sampled_from(setting_names(Settings)) | st.text(max_size=8)

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
 
 import pytest
 
+from candy_testbed.kube.fixtures import (
+    bare_kube_cluster,
+    kube_cluster,
+    kube_cluster_of_session,
+    kube_controller_manager,
+    kube_namespace,
+)
 from candy_testbed.prometheus import NodeExporter, Prometheus
-from candy_testbed.server import LoopbackServer, MissingServer
+from candy_testbed.requirement import required
 from candy_testbed.victoriametrics import VictoriaMetrics
 
-REQUIRE = "CANDY_TEST_REQUIRE"
-"""``all``, or programs separated by commas: what must be installed. Without it a missing server is a skip."""
-
-ServerT = TypeVar("ServerT", bound=LoopbackServer)
-
-
-@contextmanager
-def required(server: ServerT) -> Iterator[ServerT]:
-    """Hold a server open for a fixture; one that is not installed skips the test, or fails it as REQUIRE says.
-
-    For a test's own servers, too: ``with required(Prometheus(itself=False)) as prometheus: …``
-    """
-    try:
-        server.__enter__()
-    except MissingServer as missing:
-        wanted = {name.strip() for name in os.environ.get(REQUIRE, "").split(",")}
-        if wanted & {"all", missing.program}:
-            pytest.fail(f"{missing} ({REQUIRE} asks for it)", pytrace=False)
-        pytest.skip(str(missing))
-    try:
-        yield server
-    finally:
-        server.__exit__(None, None, None)
+# Pytest finds the fixtures here by name, those of the cluster among them.
+__all__ = [
+    "bare_kube_cluster",
+    "kube_cluster",
+    "kube_cluster_of_session",
+    "kube_controller_manager",
+    "kube_namespace",
+    "node_exporter",
+    "prometheus",
+    "prometheus_server",
+    "required",
+    "victoriametrics",
+    "victoriametrics_server",
+]
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +75,31 @@ def victoriametrics_server(node_exporter: str) -> Iterator[VictoriaMetrics]:
 def victoriametrics(victoriametrics_server: VictoriaMetrics) -> str:
     """Base URL of :func:`victoriametrics_server`."""
     return victoriametrics_server.url
+
+
+@pytest.fixture(scope="session")
+def hostile_http() -> Iterator[str]:
+    """Base URL of a :class:`~candy_testbed.hostile.HostileHttp`."""
+    with required(HostileHttp()) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a key pair that :func:`sshd` lets in: ``login`` and ``login.pub``."""
+    folder = tmp_path_factory.mktemp("keys")
+    try:
+        ssh_keygen(folder / "login")
+    except MissingServer as missing:
+        give_up(missing)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sshd(ssh_keys: Path) -> Iterator[Sshd]:
+    """An sshd that lets in whoever runs the tests and, where that is root, a user of its own with a password.
+
+    Both are told in :mod:`candy_testbed.ssh_hosts`. Shared by the whole session.
+    """
+    with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=accounts())) as server:
+        yield server

@@ -1,7 +1,7 @@
 """What the executors for Prometheus' query API share: the client, the judging, and why an answer is empty."""
 
 from candy_kit_promql.client import Endpoint
-from candy_kit_promql.datasource import MAX_BATCH, BaseUrl, Datasource, MetricSettings
+from candy_kit_promql.datasource import MAX_BATCH, Datasource, MetricSettings
 from candy_kit_promql.dialect import PROMETHEUS, Dialect
 from candy_kit_promql.duration import Duration
 from candy_kit_promql.emptiness import AbsenceProbe
@@ -17,7 +17,6 @@ __all__ = [
     "MAX_BATCH",
     "PROMETHEUS",
     "AbsenceProbe",
-    "BaseUrl",
     "CountProbe",
     "Datasource",
     "Dialect",

@@ -47,7 +47,7 @@ class Authorization:
 
 def tls_context(datasource: Datasource, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext | None:
     """The context for a datasource over https, ``None`` over http. Reads files; ``OSError`` if they are of no use."""
-    if datasource.url is None or not datasource.url.text.startswith("https:"):
+    if datasource.url is None or not datasource.url.startswith("https:"):
         return None
     context = make()
     if datasource.ca_file is not None:

@@ -41,9 +41,9 @@ class Endpoint:
 
         if datasource.url is None:
             raise ValueError(f"datasource {name} has no url")
-        base = datasource.url.text
+        base = datasource.url
         self.name = name
-        self.host = datasource.url.host
+        self.host = datasource.url.address
         self.timeout = datasource.timeout
         self.query_url = URL(f"{base}/api/v1/query", encoded=True)
         self.range_url = URL(f"{base}/api/v1/query_range", encoded=True)

@@ -151,7 +151,7 @@ class Crowd:
     def _judged(self, reply: Reply, part: Sequence[Question], locale: Locale) -> list[list[Outcome] | None]:
         answer = answer_of(reply)
         if answer.partial is not None:
-            raise QueryFailed(Reason.PARTIAL_RESPONSE, texts.PARTIAL, text=answer.partial)
+            raise QueryFailed(Reason.PARTIAL_RESPONSE, "")  # nobody is told: each is asked again in a smaller part
         try:
             if answer.kind != "vector" or not isinstance(answer.result, list):
                 raise MixedUpError("no vector")

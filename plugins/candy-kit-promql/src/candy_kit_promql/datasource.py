@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from attrs import Factory, field, frozen
 from msgspec import Meta
 
-from candy_core import Mismatch, Secret
+from candy_core import HttpUrl, Mismatch, Secret
 
 DEFAULT = "default"
 """The name of the datasource that the plugin's own settings describe."""
@@ -19,46 +18,16 @@ MAX_BATCH = 50
 """Different queries in one request: more of them are no faster, and hold each other up."""
 
 
-@frozen
-class BaseUrl:
-    """The address under which ``/api/v1/query`` is found, without a slash at its end; it may have a path."""
-
-    text: str
-    host: str
-    """Name and port, as messages show it."""
-
-    @classmethod
-    def parse(cls, text: str) -> BaseUrl:
-        """Read an address. The ``ValueError`` says what is allowed and never repeats it: it may hold a password."""
-        wrong = "expected an http or https address, such as http://prometheus.monitoring:9090"
-        written = text.strip()
-        try:
-            parts = urlsplit(written)
-            port = parts.port
-        except ValueError:
-            raise ValueError(wrong) from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not written.isprintable():
-            raise ValueError(wrong)
-        if "@" in parts.netloc:
-            raise ValueError("expected an address without a user in it: set username and password instead")
-        if parts.query or parts.fragment or " " in written:
-            raise ValueError("expected an address without a query, a fragment and spaces")
-        return cls(written.rstrip("/"), parts.netloc)
-
-    def __str__(self) -> str:
-        return self.text
-
-
 @frozen(kw_only=True)
 class Datasource:
-    """One server, and how to be let in.
+    """One server, and how to be let in. ``url`` is the address under which ``/api/v1/query`` is found.
 
     Any secret may stand in a file instead (``…_file``); the file is read again every few seconds, so that a rotated
     token is seen. ``ca_file`` adds to the trusted authorities; ``cert_file`` and ``key_file`` are the agent's own
     certificate. ``headers`` go with every request (``X-Scope-OrgID`` of a multi-tenant server). ``timeout`` in seconds.
     """
 
-    url: BaseUrl | None = None
+    url: HttpUrl | None = None
     bearer_token: Secret | None = None
     bearer_token_file: Path | None = None
     username: str | None = None

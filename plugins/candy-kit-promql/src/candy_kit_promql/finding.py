@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from attrs import evolve, frozen
 
-from candy_core import ItemStatus, Locale, Outcome, Reason, Sample, judge
+from candy_core import ItemStatus, Locale, Outcome, Reason, Sample, item_sentences, judge
 from candy_kit_promql import texts
 from candy_kit_promql.emptiness import Emptiness
 from candy_kit_promql.failure import MAX_TEXT, QueryFailed, unreadable
@@ -165,7 +165,7 @@ def _text(text: str, params: MetricParams, locale: Locale, head: list[str], part
         stats={"series": 0, "exceeding": 0},
     )
     if partial is not None:
-        message = texts.sentence(locale, texts.PARTIAL, text=partial)
+        message = item_sentences.partial_response(locale, partial)
         return evolve(outcome, status=ItemStatus.WARNING, reason=Reason.PARTIAL_RESPONSE, message=message)
     if params.threshold is not None or params.critical is not None:
         message = texts.sentence(locale, texts.TEXT_RESULT)

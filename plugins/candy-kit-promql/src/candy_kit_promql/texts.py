@@ -32,7 +32,6 @@ ABSENT = "no series at all for {selectors}"
 UNEXPLAINED = "the result is empty, and no filter of the query explains it"
 UNTOLD = "the result is empty, and the server does not tell why"
 
-PARTIAL = "partial answer: {text}"
 HISTOGRAMS = "{count} native histograms, which are no numbers: ask for a figure of them, as histogram_quantile() gives"
 TEXT_RESULT = "the result is a text, which no threshold can be compared with"
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from attrs import Factory, evolve, frozen
-from candy_kit_promql import BaseUrl, Datasource, MetricSettings
+from candy_kit_promql import Datasource, MetricSettings
 from msgspec import Meta
 
-from candy_core import Mismatch
+from candy_core import HttpUrl, Mismatch
 
 Tenant = Annotated[str, Meta(pattern=r"^([0-9]{1,10}(:[0-9]{1,10})?|multitenant)$")]
 """``accountID`` or ``accountID:projectID``; ``multitenant`` for all of them, where the cluster's version can do it."""
@@ -57,10 +57,10 @@ def _located(source: SourceT) -> SourceT:
         return source
     if source.url is None or source.tenant is None:
         return source
-    url = BaseUrl(f"{source.url}/select/{source.tenant}/prometheus", source.url.host)
+    url = HttpUrl(f"{source.url}/select/{source.tenant}/prometheus")
     located: SourceT = evolve(source, url=url, tenant=None)
     return located
 
 
-def _selects(url: BaseUrl | None) -> bool:
+def _selects(url: HttpUrl | None) -> bool:
     return url is not None and "/select/" in f"{url}/"
