@@ -20,8 +20,8 @@ demo: $(STAMP) servers ## one inspection from end to end: real Prometheus, Candy
 run: $(STAMP) servers ## the same surroundings, kept running until Ctrl-C, with addresses and a key to try
 	@$(PYTHON) -m candy_demo --keep $(ARGS)
 
-test: $(STAMP) ## all tests; real servers that are missing are skipped with a reason
-	@contrib/setup/servers.sh --optional
+test: $(STAMP) ## all tests; real servers that are missing are skipped with a reason (first run: builds an API server, 4 min)
+	@contrib/setup/servers.sh --optional --kube
 	@$(PYTHON) -m pytest --numprocesses auto $(ARGS)
 
 check: $(STAMP) ## lint, format, types, floors, licences, changelog

@@ -1,6 +1,7 @@
 """Real servers on loopback for tests, the demo and the bench."""
 
 from candy_testbed.agent import AgentProcess
+from candy_testbed.kube import ApiError, KubeApi, KubeCluster
 from candy_testbed.metric_server import MetricServer
 from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.server import LoopbackServer, MissingServer, NotReady, free_port
@@ -10,6 +11,9 @@ from candy_testbed.victoriametrics import VictoriaMetrics
 __all__ = [
     "Account",
     "AgentProcess",
+    "ApiError",
+    "KubeApi",
+    "KubeCluster",
     "LoopbackServer",
     "MetricServer",
     "MissingServer",

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from candy_testbed.kube.fixtures import (
-    bare_kube_cluster,
-    kube_cluster,
-    kube_cluster_of_session,
-    kube_controller_manager,
-    kube_namespace,
-)
+from candy_testbed.hostile import HostileHttp
+from candy_testbed.kube.fixtures import bare_kube_cluster as bare_kube_cluster
+from candy_testbed.kube.fixtures import kube_cluster as kube_cluster
+from candy_testbed.kube.fixtures import kube_cluster_of_session as kube_cluster_of_session
+from candy_testbed.kube.fixtures import kube_controller_manager as kube_controller_manager
+from candy_testbed.kube.fixtures import kube_namespace as kube_namespace
 from candy_testbed.prometheus import NodeExporter, Prometheus
-from candy_testbed.requirement import required
+from candy_testbed.requirement import REQUIRE as REQUIRE
+from candy_testbed.requirement import give_up as give_up
+from candy_testbed.requirement import required as required
+from candy_testbed.server import MissingServer
+from candy_testbed.sleepers import Sleepers, sleepers_gone
+from candy_testbed.ssh_hosts import accounts
+from candy_testbed.sshd import Sshd, ssh_keygen
 from candy_testbed.victoriametrics import VictoriaMetrics
-
-# Pytest finds the fixtures here by name, those of the cluster among them.
-__all__ = [
-    "bare_kube_cluster",
-    "kube_cluster",
-    "kube_cluster_of_session",
-    "kube_controller_manager",
-    "kube_namespace",
-    "node_exporter",
-    "prometheus",
-    "prometheus_server",
-    "required",
-    "victoriametrics",
-    "victoriametrics_server",
-]
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +94,10 @@ def sshd(ssh_keys: Path) -> Iterator[Sshd]:
     """
     with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=accounts())) as server:
         yield server
+
+
+@pytest.fixture
+def sleepers() -> Iterator[Sleepers]:
+    """A number of seconds for this test alone; it fails if something still sleeps for so long at its end."""
+    with sleepers_gone() as made:
+        yield made

@@ -26,10 +26,10 @@ _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin
 
 
 class MissingServer(Exception):
-    """The server's program is not installed."""
+    """The server's program is not there; the message says what to do. ``package`` is Debian's, if one has it."""
 
-    def __init__(self, program: str, package: str) -> None:
-        super().__init__(f"{program} is not installed: sudo apt-get install {package}")
+    def __init__(self, program: str, package: str, remedy: str | None = None) -> None:
+        super().__init__(remedy or f"{program} is not installed: sudo apt-get install {package}")
         self.program = program
         self.package = package
 
@@ -82,6 +82,11 @@ class LoopbackServer(ABC):
         return f"http://{self.address}"
 
     @property
+    def running(self) -> bool:
+        """Whether the process is there, be it frozen."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """The process id while it runs."""
         if self._process is None:
@@ -108,16 +113,28 @@ class LoopbackServer(ABC):
     def ready(self) -> bool:
         """Whether it can be used now; a refused connection counts as no."""
 
-    def start(self) -> None:
-        """Start the process; returns at once. Raises :class:`MissingServer`."""
-        executable = shutil.which(self.program, path=_PATH)
-        if executable is None:
+    def executable(self) -> str:
+        """The path of the program. Raises :class:`MissingServer`."""
+        found = shutil.which(self.program, path=_PATH)
+        if found is None:
             raise MissingServer(self.program, self.package)
+        return found
+
+    def pick_port(self) -> int:
+        """A port for a first start."""
+        return free_port()
+
+    def start(self, *, port: int | None = None) -> None:
+        """Start the process, by default on a new port; returns at once. Raises :class:`MissingServer`.
+
+        The process ends with the thread that starts it: call this from one that lives as long as is needed.
+        """
+        executable = self.executable()
         if self._folder is None:
             self._folder = Path(
                 self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"candy-{Path(self.program).name}-"))
             )
-        self.port = free_port()
+        self.port = port or self.pick_port()
         with self._log().open("ab") as log:
             self._process = self._spawn([executable, *self.command()], log)
 
@@ -147,6 +164,12 @@ class LoopbackServer(ABC):
             process.kill()
             process.wait()
         self.exit_code = process.returncode
+
+    def wait_until_ready(self) -> None:
+        """Wait, at most ``start_timeout``, for a process that :meth:`start` has started. Raises :class:`NotReady`."""
+        deadline = time.monotonic() + self.start_timeout
+        while self._waiting(deadline, last=True) and not self.ready():
+            time.sleep(_POLL)
 
     def pause(self) -> None:
         """Freeze the process (SIGSTOP): it accepts connections and never answers."""
@@ -200,12 +223,12 @@ class LoopbackServer(ABC):
 
     def _waiting(self, deadline: float, *, last: bool) -> bool:
         """True: go on waiting; False: it ended, try another port. Raises :class:`NotReady` when it is hopeless."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             if time.monotonic() < deadline:
                 return True
             raise NotReady(f"{self.program} was not ready within {self.start_timeout:g} s\n{self.output()}")
         if last:
-            raise NotReady(f"{self.program} ended at its start, {self.attempts} times\n{self.output()}")
+            raise NotReady(f"{self.program} ended at its start\n{self.output()}")
         return False
 
     def _close(self) -> None:

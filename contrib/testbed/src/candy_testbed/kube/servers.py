@@ -1,0 +1,177 @@
+"""The processes of a cluster, each on a free port of loopback."""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from candy_testbed.kube import programs
+from candy_testbed.server import LOOPBACK, LoopbackServer, answers, free_port
+from candy_testbed.sshd import ssh_keygen
+
+ADMIN_TOKEN = "candy-testbed-admin"
+"""The bearer token of ``system:masters``: for this cluster, on this loopback, alone."""
+SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
+
+
+def lasting_port() -> int:
+    """A free port that nobody is given by chance while its server is down, as one of the ephemeral range is."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        lowest = 32768
+    for port in random.SystemRandom().choices(range(min(10000, lowest - 1), lowest), k=100):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    return free_port()
+
+
+class KubeProgram(LoopbackServer):
+    """A program of Kubernetes, which is not looked for on the search path."""
+
+    package: ClassVar[str] = ""
+    start_timeout: ClassVar[float] = 60.0
+    stop_timeout: ClassVar[float] = 3.0
+    """What it would wait for then is a client's watch."""
+
+    def executable(self) -> str:
+        """See :mod:`candy_testbed.kube.programs`."""
+        return programs.find(self.program)
+
+    def pick_port(self) -> int:
+        """One that is still free when the process is started again."""
+        return lasting_port()
+
+
+class Etcd(KubeProgram):
+    """The cluster's store; what it holds lives as long as its context."""
+
+    program: ClassVar[str] = "etcd"
+
+    def command(self) -> Sequence[str]:
+        """Without fsync: nobody needs these data after a power cut."""
+        return [
+            f"--data-dir={self.folder / 'data'}",
+            f"--listen-client-urls={self.url}",
+            f"--advertise-client-urls={self.url}",
+            f"--listen-peer-urls=http://{LOOPBACK}:0",
+            "--unsafe-no-fsync",
+            "--logger=zap",
+        ]
+
+    def ready(self) -> bool:
+        """Whether it says so itself."""
+        return answers(f"{self.url}/health")
+
+
+class KubeApiServer(KubeProgram):
+    """kube-apiserver with RBAC, over TLS, and with one token that may do everything.
+
+    It makes its certificate itself; that is the CA as well. ``arguments`` go to the command line.
+    """
+
+    program: ClassVar[str] = "kube-apiserver"
+
+    def __init__(self, etcd: Etcd, *, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        super().__init__(env=env)
+        self._etcd = etcd
+        self._arguments = tuple(arguments)
+
+    @property
+    def url(self) -> str:
+        """The base URL: https."""
+        return f"https://{self.address}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate that clients have to trust."""
+        return self.folder / "apiserver.crt"
+
+    @property
+    def service_account_key(self) -> Path:
+        """The private key that signs the tokens of service accounts."""
+        return self.folder / "service-accounts.key"
+
+    def command(self) -> Sequence[str]:
+        """Writes keys and tokens at the first start; they stay the same ever after."""
+        if not self.service_account_key.exists():
+            ssh_keygen(self.service_account_key, "-b", "2048", "-m", "PEM", kind="rsa")
+        tokens = self.folder / "tokens.csv"
+        tokens.write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+        tokens.chmod(0o600)
+        return [
+            f"--etcd-servers={self._etcd.url}",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={self.port}",
+            f"--advertise-address={LOOPBACK}",
+            "--endpoint-reconciler-type=none",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--cert-dir={self.folder}",
+            f"--token-auth-file={tokens}",
+            "--authorization-mode=RBAC",
+            # It would give each pod a token of a controller that need not be there.
+            "--disable-admission-plugins=ServiceAccount",
+            f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
+            f"--service-account-key-file={self.service_account_key}",
+            f"--service-account-signing-key-file={self.service_account_key}",
+            *self._arguments,
+        ]
+
+    def ready(self) -> bool:
+        """Whether it says so itself."""
+        return _answers_over_tls(f"{self.url}/readyz", self.ca_file)
+
+
+class KubeControllerManager(KubeProgram):
+    """kube-controller-manager: Deployments make pods (that stay Pending), namespaces end."""
+
+    program: ClassVar[str] = "kube-controller-manager"
+
+    def __init__(self, kubeconfig: Path, service_account_key: Path) -> None:
+        super().__init__()
+        self._kubeconfig = kubeconfig
+        self._key = service_account_key
+
+    def command(self) -> Sequence[str]:
+        """No leader is elected: there is one."""
+        told = subprocess.run([self.executable(), "--version"], capture_output=True, text=True, check=True).stdout
+        minor = re.search(r"v1\.(\d+)", told)
+        # Up to 1.23 it has a second port, without TLS, at one and the same number.
+        insecure = ["--port=0"] if minor and int(minor[1]) < 24 else []
+        return [
+            *insecure,
+            f"--kubeconfig={self._kubeconfig}",
+            "--authentication-skip-lookup",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={self.port}",
+            f"--cert-dir={self.folder}",
+            "--leader-elect=false",
+            f"--service-account-private-key-file={self._key}",
+        ]
+
+    def ready(self) -> bool:
+        """Whether it says so itself."""
+        return _answers_over_tls(f"https://{self.address}/healthz", self.folder / "kube-controller-manager.crt")
+
+
+def _answers_over_tls(url: str, certificate: Path) -> bool:
+    """Whether a GET of ``url`` gives 200; so does not a server that is not ours, whose certificate is another."""
+    try:
+        context = ssl.create_default_context(cafile=str(certificate))
+        context.check_hostname = False  # the controller manager's names only the host's name
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:  # our own URL
+            status: int = answer.status
+            return status == 200
+    except OSError:
+        return False
