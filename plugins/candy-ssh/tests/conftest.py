@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,43 +15,13 @@ import structlog
 from attrs import frozen
 from candy_ssh import plugin
 from candy_ssh.executor import SshExecutor
-from candy_testbed import Account, Sshd, ssh_keygen
-from candy_testbed.fixtures import required
+from candy_testbed import Sshd
+from candy_testbed.ssh_hosts import USER
 
 from candy_core import ByteLimits, Health, Item, Locale, NotFound, Outcome, PluginContext, Run, Secret, params_reader
 
-USER = "candytest"
-PASSWORD = "pass-word-1234"
 ROOT = os.geteuid() == 0
 LIMIT = 64 * 1024
-
-
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a key pair that every server here lets in: ``login`` and ``login.pub``."""
-    folder = tmp_path_factory.mktemp("keys")
-    ssh_keygen(folder / "login")
-    return folder
-
-
-def accounts() -> tuple[Account, ...]:
-    """Root and another user with a password, where whoever runs the tests may arrange that."""
-    if not ROOT:
-        return ()
-    hashed = subprocess.run(
-        ["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    return (
-        Account(name=USER, uid=64123, password_hash=hashed),
-        Account(name="root", uid=0, password_hash=hashed),
-    )
-
-
-@pytest.fixture(scope="session")
-def sshd(keys: Path) -> Iterator[Sshd]:
-    """A server, and its users."""
-    with required(Sshd(authorized=[(keys / "login.pub").read_text()], accounts=accounts())) as server:
-        yield server
 
 
 def me() -> str:
@@ -112,7 +82,7 @@ class Open(Protocol):
 
 
 @pytest.fixture
-def open_agent(sshd: Sshd, keys: Path, tmp_path: Path) -> Open:
+def open_agent(sshd: Sshd, ssh_keys: Path, tmp_path: Path) -> Open:
     """An async context manager around the plugin; it may log in on loopback unless ``settings`` say otherwise."""
 
     @asynccontextmanager
@@ -125,7 +95,7 @@ def open_agent(sshd: Sshd, keys: Path, tmp_path: Path) -> Open:
             "allowed_hosts": "127.0.0.0/8",
             "known_hosts": str(known),
             "allow_command": "true",
-            "credentials": {"login": {"username": me(), "private_key_file": str(keys / "login")}},
+            "credentials": {"login": {"username": me(), "private_key_file": str(ssh_keys / "login")}},
             **settings,
         }
 

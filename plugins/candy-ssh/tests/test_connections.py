@@ -26,11 +26,11 @@ MANY = [f"127.0.1.{last}" for last in range(1, 51)]
 
 
 @contextmanager
-def many_hosts(keys: Path, *options: str) -> Iterator[Sshd]:
+def many_hosts(ssh_keys: Path, *options: str) -> Iterator[Sshd]:
     """One server that is fifty hosts: every address of loopback, and no other network, may log in."""
     more = [*options, "AllowUsers *@127.0.0.0/8", "PasswordAuthentication no"]
     users = [Account(name="root", uid=0)] if ROOT else []  # with a shell that starts at once
-    authorized = [(keys / "login.pub").read_text()]
+    authorized = [(ssh_keys / "login.pub").read_text()]
     with required(Sshd(authorized=authorized, options=more, accounts=users, addresses=("0.0.0.0",))) as running:
         yield running
 
@@ -52,10 +52,10 @@ async def test_runs_share_one_connection(agent: Any) -> None:
     assert agent.executor.pool.opened == 1
 
 
-async def test_another_user_gets_another_connection(open_agent: Any, keys: Path) -> None:
+async def test_another_user_gets_another_connection(open_agent: Any, ssh_keys: Path) -> None:
     if not ROOT:
         pytest.skip("only root can start an sshd that lets two users in")
-    login = {"private_key_file": str(keys / "login")}
+    login = {"private_key_file": str(ssh_keys / "login")}
     users = {"a": {**login, "username": "root"}, "b": {**login, "username": "candytest"}}
     async with open_agent(credentials=users) as agent:
         for name in ("a", "b", "a", "b"):
@@ -75,8 +75,8 @@ async def test_an_unused_connection_is_closed_after_its_idle_time(open_agent: An
         assert agent.executor.pool.opened == 2
 
 
-async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_agent: Any, keys: Path) -> None:
-    with many_hosts(keys) as server:
+async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_agent: Any, ssh_keys: Path) -> None:
+    with many_hosts(ssh_keys) as server:
         key = dict.fromkeys(MANY, server.host_key)
         async with open_agent(host_keys=key, max_connections=5, concurrency=50) as agent:
             outcome = await agent.run(host=None, hosts=MANY, port=server.port, command="echo here")
@@ -85,10 +85,10 @@ async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_a
 
 
 async def test_a_connection_that_died_while_it_was_idle_is_replaced(
-    open_agent: Any, keys: Path, tmp_path: Path
+    open_agent: Any, ssh_keys: Path, tmp_path: Path
 ) -> None:
     """The server has been frozen and forgotten, as by a firewall between: nothing says that nobody is there."""
-    with many_hosts(keys) as server:
+    with many_hosts(ssh_keys) as server:
         pinned = dict.fromkeys(MANY[:1], (server.host_key,))
         async with open_agent(host_keys=pinned, connect_timeout="1") as agent:
             assert (await agent.run(host=MANY[0], port=server.port, command="echo 1")).value == "1"
@@ -159,11 +159,11 @@ async def test_a_pinned_key_goes_before_the_file(open_agent: Any, sshd: Any, tmp
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH
 
 
-async def test_a_certificate_of_the_host_authority_is_enough(open_agent: Any, keys: Path, tmp_path: Path) -> None:
+async def test_a_certificate_of_the_host_authority_is_enough(open_agent: Any, ssh_keys: Path, tmp_path: Path) -> None:
     ca = ssh_keygen(tmp_path / "ca")
     public = ca.with_name("ca.pub").read_text()
     for names, reason in ((["127.0.0.1"], "ok"), (["127.0.0.2"], Reason.HOST_KEY_MISMATCH)):
-        server = Sshd(authorized=[(keys / "login.pub").read_text()], host_ca=ca, host_principals=names)
+        server = Sshd(authorized=[(ssh_keys / "login.pub").read_text()], host_ca=ca, host_principals=names)
         with required(server):
             async with open_agent(known_hosts=None, host_ca=[public]) as agent:
                 outcome = await agent.run(port=server.port, command="true")
@@ -194,10 +194,10 @@ async def test_a_password_of_todays_callers_is_taken(open_agent: Any, sshd: Any)
         assert "wrong-word" not in repr(outcome)
 
 
-async def test_a_key_of_todays_callers_is_taken(open_agent: Any, sshd: Any, keys: Path) -> None:
+async def test_a_key_of_todays_callers_is_taken(open_agent: Any, sshd: Any, ssh_keys: Path) -> None:
     async with open_agent(defaults={"host": "127.0.0.1", "port": str(sshd.port)}) as agent:
         username = agent.executor.settings.credentials["login"].username
-        key = (keys / "login").read_text()
+        key = (ssh_keys / "login").read_text()
         assert (await agent.run(username=username, private_key=key, command="true")).reason == "ok"
         assert (await agent.run(username=username, private_key=key[:-80], command="true")).reason == Reason.AUTH_FAILED
         assert (await agent.run(username=username, command="true")).reason == Reason.BAD_PARAMS
@@ -237,8 +237,8 @@ async def test_a_certificate_lets_a_user_in(open_agent: Any, tmp_path: Path) -> 
             assert (await agent.run(port=server.port, command="true")).reason == Reason.AUTH_FAILED
 
 
-async def test_a_credential_of_the_agents_store_is_looked_up_late(open_agent: Any, keys: Path) -> None:
-    stored = {"from-store": (keys / "login").read_text(), "agent": "the-agents-own", "server": "candy-servers"}
+async def test_a_credential_of_the_agents_store_is_looked_up_late(open_agent: Any, ssh_keys: Path) -> None:
+    stored = {"from-store": (ssh_keys / "login").read_text(), "agent": "the-agents-own", "server": "candy-servers"}
     async with open_agent(stored=stored, username=_me()) as agent:
         assert (await agent.run(credential="from-store", command="true")).reason == "ok"
         assert (await agent.run(credential="nobody", command="true")).reason == Reason.NOT_CONFIGURED
@@ -246,16 +246,16 @@ async def test_a_credential_of_the_agents_store_is_looked_up_late(open_agent: An
             assert (await agent.run(credential=own, command="true")).reason == Reason.NOT_ALLOWED
 
 
-async def test_a_credential_may_be_for_some_hosts_only(open_agent: Any, keys: Path) -> None:
-    login = {"username": _me(), "private_key_file": str(keys / "login"), "hosts": "10.0.0.0/8"}
+async def test_a_credential_may_be_for_some_hosts_only(open_agent: Any, ssh_keys: Path) -> None:
+    login = {"username": _me(), "private_key_file": str(ssh_keys / "login"), "hosts": "10.0.0.0/8"}
     async with open_agent(credentials={"login": login}) as agent:
         assert (await agent.run(command="true")).reason == Reason.NOT_ALLOWED
 
 
-async def test_a_host_behind_another_is_reached_through_it(open_agent: Any, keys: Path, sshd: Any) -> None:
+async def test_a_host_behind_another_is_reached_through_it(open_agent: Any, ssh_keys: Path, sshd: Any) -> None:
     """The server behind lets nobody in but those who come from the jump host."""
     jump = {"host": "127.0.0.1", "port": sshd.port, "credential": "login", "for_hosts": "127.0.0.9"}
-    server = Sshd(authorized=[(keys / "login.pub").read_text()], addresses=("127.0.0.9",))
+    server = Sshd(authorized=[(ssh_keys / "login.pub").read_text()], addresses=("127.0.0.9",))
     with required(server):
         pinned = {"127.0.0.9": [server.host_key], "127.0.0.1": [sshd.host_key]}
         async with open_agent(jump_hosts={"gate": jump}, host_keys=pinned) as agent:
@@ -318,8 +318,8 @@ async def test_those_who_wait_for_a_dead_host_wait_once(open_agent: Any, sshd: A
         assert time.monotonic() - began < 2
 
 
-async def test_one_bad_host_costs_only_itself(open_agent: Any, keys: Path, tmp_path: Path) -> None:
-    with many_hosts(keys) as server:
+async def test_one_bad_host_costs_only_itself(open_agent: Any, ssh_keys: Path, tmp_path: Path) -> None:
+    with many_hosts(ssh_keys) as server:
         pinned = dict.fromkeys(MANY, server.host_key)
         pinned[MANY[3]] = ssh_keygen(tmp_path / "other").with_name("other.pub").read_text().strip()
         pinned["127.0.2.1"] = pinned["127.0.2.2"] = server.host_key
@@ -339,8 +339,8 @@ async def test_one_bad_host_costs_only_itself(open_agent: Any, keys: Path, tmp_p
     assert outcome.stats["values"][MANY[0]] == "7"
 
 
-async def test_the_worst_of_many_hosts_stands_for_all(open_agent: Any, keys: Path) -> None:
-    with many_hosts(keys) as server:
+async def test_the_worst_of_many_hosts_stands_for_all(open_agent: Any, ssh_keys: Path) -> None:
+    with many_hosts(ssh_keys) as server:
         pinned = dict.fromkeys(MANY, server.host_key)
         async with open_agent(host_keys=pinned) as agent:
             ask = {"host": None, "hosts": MANY[:5], "port": server.port}
@@ -356,9 +356,9 @@ async def test_the_worst_of_many_hosts_stands_for_all(open_agent: Any, keys: Pat
             assert outcome.message == "全部 5 台主机正常"
 
 
-async def test_a_server_that_refuses_a_while_is_tried_again(open_agent: Any, keys: Path, tmp_path: Path) -> None:
+async def test_a_server_that_refuses_a_while_is_tried_again(open_agent: Any, ssh_keys: Path, tmp_path: Path) -> None:
     """MaxStartups: refused at random while others log in."""
-    server = Sshd(authorized=[(keys / "login.pub").read_text()], options=["MaxStartups 1"])
+    server = Sshd(authorized=[(ssh_keys / "login.pub").read_text()], options=["MaxStartups 1"])
     with required(server):
         (tmp_path / "known").write_text(server.known_hosts())
         blocker = _admitted(server)
@@ -378,9 +378,9 @@ async def test_a_server_that_refuses_a_while_is_tried_again(open_agent: Any, key
             blocker.close()
 
 
-async def test_a_server_without_room_for_sessions_says_so(open_agent: Any, keys: Path, tmp_path: Path) -> None:
+async def test_a_server_without_room_for_sessions_says_so(open_agent: Any, ssh_keys: Path, tmp_path: Path) -> None:
     for sessions, reason in (("0", Reason.UNREACHABLE), ("1", "ok")):
-        server = Sshd(authorized=[(keys / "login.pub").read_text()], options=[f"MaxSessions {sessions}"])
+        server = Sshd(authorized=[(ssh_keys / "login.pub").read_text()], options=[f"MaxSessions {sessions}"])
         with required(server):
             (tmp_path / "known").write_text(server.known_hosts())
             async with open_agent(known_hosts=str(tmp_path / "known")) as agent:
@@ -392,11 +392,13 @@ async def test_a_server_without_room_for_sessions_says_so(open_agent: Any, keys:
 
 
 @only_root
-async def test_a_user_without_a_shell_gets_what_the_server_says(open_agent: Any, keys: Path, tmp_path: Path) -> None:
+async def test_a_user_without_a_shell_gets_what_the_server_says(
+    open_agent: Any, ssh_keys: Path, tmp_path: Path
+) -> None:
     shut = Account(name="candyshut", uid=64124, shell="/usr/sbin/nologin")
-    with required(Sshd(authorized=[(keys / "login.pub").read_text()], accounts=[shut])) as server:
+    with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=[shut])) as server:
         (tmp_path / "known").write_text(server.known_hosts())
-        login = {"username": "candyshut", "private_key_file": str(keys / "login")}
+        login = {"username": "candyshut", "private_key_file": str(ssh_keys / "login")}
         async with open_agent(known_hosts=str(tmp_path / "known"), credentials={"login": login}) as agent:
             outcome = await agent.run(port=server.port, command="true")
             assert outcome.reason == "exit_code"

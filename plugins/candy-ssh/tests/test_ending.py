@@ -5,48 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from candy_testbed import Sshd
+from candy_testbed.sleepers import Sleepers
 
 from candy_core import Outcome
-
-
-@pytest.fixture
-def seconds() -> str:
-    """A number of seconds that no other process sleeps for, so that it names ours."""
-    return f"3600.{secrets.randbelow(10**9)}"
-
-
-def sleeping(seconds: str) -> list[int]:
-    """Processes that have the number on their command line and are no zombies."""
-    return list(_sleeping(seconds))
-
-
-def _sleeping(seconds: str) -> Iterator[int]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if words[0].endswith(b"sleep") and seconds.encode() in words and state != "Z":
-            yield int(folder.name)
-
-
-def started(seconds: str, count: int = 1, within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while len(sleeping(seconds)) < count:
-        assert time.monotonic() < deadline, "it never started"
-        time.sleep(0.02)
-
 
 S = "sleep {s}"
 NO_PIPE = ">/dev/null 2>&1 </dev/null"
@@ -69,51 +37,57 @@ COMMANDS = {
 
 @pytest.mark.parametrize("user", ["own", "other"], indirect=True)
 @pytest.mark.parametrize("how", COMMANDS)
-async def test_nothing_is_left_after_a_cancel(open_agent: Any, keys: Path, seconds: str, user: str, how: str) -> None:
+async def test_nothing_is_left_after_a_cancel(
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, user: str, how: str
+) -> None:
     """Contract §3: "At a timeout or a cancel every process that the command started is dead … ``verified``"."""
-    async with open_agent(credentials={"login": {"username": user, "private_key_file": str(keys / "login")}}) as agent:
-        outcome, took = await agent.cut(0.6, command=COMMANDS[how].format(s=seconds))
-    assert sleeping(seconds) == []
+    async with open_agent(
+        credentials={"login": {"username": user, "private_key_file": str(ssh_keys / "login")}}
+    ) as agent:
+        outcome, took = await agent.cut(0.6, command=COMMANDS[how].format(s=sleepers.seconds))
+    assert sleepers() == []
     assert outcome.stats.get("terminated") == "verified", outcome.details
     assert took < 2.5
 
 
-async def test_what_a_command_left_behind_in_its_streams_is_ended_with_it(agent: Any, seconds: str) -> None:
-    outcome = await agent.run(command=f"env -i setsid sleep {seconds} & echo started")
+async def test_what_a_command_left_behind_in_its_streams_is_ended_with_it(agent: Any, sleepers: Sleepers) -> None:
+    outcome = await agent.run(command=f"env -i setsid sleep {sleepers.seconds} & echo started")
     assert (outcome.status, outcome.value) == ("normal", "started")
     assert outcome.stats["terminated"] == "verified"
-    assert sleeping(seconds) == []
+    assert sleepers() == []
 
 
-async def test_other_runs_on_the_same_connection_go_on(agent: Any, seconds: str) -> None:
+async def test_other_runs_on_the_same_connection_go_on(agent: Any, sleepers: Sleepers) -> None:
     other = asyncio.ensure_future(agent.run(command="sleep 3; echo still here"))
-    outcome, _ = await agent.cut(0.5, command=f"sleep {seconds}")
+    outcome, _ = await agent.cut(0.5, command=f"sleep {sleepers.seconds}")
     assert outcome.stats["terminated"] == "verified"
     assert (await other).value == "still here"
     assert agent.executor.pool.opened == 1
 
 
-async def test_the_output_so_far_is_told(agent: Any, seconds: str) -> None:
-    outcome, _ = await agent.cut(0.6, command=f"echo begun; sleep {seconds}")
+async def test_the_output_so_far_is_told(agent: Any, sleepers: Sleepers) -> None:
+    outcome, _ = await agent.cut(0.6, command=f"echo begun; sleep {sleepers.seconds}")
     assert outcome.value == "begun"
     assert "begun" in outcome.details
 
 
-async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(agent: Any, sshd: Sshd, seconds: str) -> None:
-    call = asyncio.ensure_future(agent.run(command=f"sleep {seconds}"))
-    await asyncio.to_thread(started, seconds)
+async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
+    agent: Any, sshd: Sshd, sleepers: Sleepers
+) -> None:
+    call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
+    await sleepers.begun()
     await asyncio.sleep(0.3)
     for link in list(agent.executor.pool._links):
         link.connection.abort()
     outcome: Outcome = await call
     assert outcome.reason == "unreachable"
     assert outcome.stats["terminated"] == "verified", outcome.details
-    assert sleeping(seconds) == []
+    assert sleepers() == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a program that runs as root")
 async def test_what_is_beyond_the_users_rights_is_told(
-    open_agent: Any, keys: Path, seconds: str, tmp_path: Path
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, tmp_path: Path
 ) -> None:
     """As sudo would have it: a process of root's, begun by a user who may not end it."""
     become = tmp_path / "become"
@@ -122,11 +96,13 @@ async def test_what_is_beyond_the_users_rights_is_told(
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == 0 and folder != Path("/") and str(folder).startswith("/tmp/pytest"):
             folder.chmod(0o755)
-    login = {"username": "candytest", "private_key_file": str(keys / "login")}
+    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
     async with open_agent(credentials={"login": login}) as agent:
-        command = f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {seconds} &' {NO_PIPE}; sleep 600"
+        command = (
+            f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
+        )
         outcome, took = await agent.cut(0.6, command=command)
-    left = sleeping(seconds)
+    left = sleepers()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert len(left) == 1
@@ -135,30 +111,32 @@ async def test_what_is_beyond_the_users_rights_is_told(
     assert took < 4
 
 
-async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Path, seconds: str) -> None:
+async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Path, sleepers: Sleepers) -> None:
     file = tmp_path / "templates.yaml"
-    file.write_text(f"templates:\n  wait:\n    argv: [sh, -c, 'setsid sleep {seconds} & sleep {seconds}']\n")
+    file.write_text(
+        f"templates:\n  wait:\n    argv: [sh, -c, 'setsid sleep {sleepers.seconds} & sleep {sleepers.seconds}']\n"
+    )
     async with open_agent(templates=str(file), allow_command=None) as agent:
         outcome, took = await agent.cut(0.5, template="wait")
     assert outcome.stats["terminated"] == "verified"
-    assert sleeping(seconds) == []
+    assert sleepers() == []
     assert took < 1.5
 
 
-async def test_an_item_on_many_hosts_is_ended_on_all_of_them(open_agent: Any, sshd: Any, seconds: str) -> None:
+async def test_an_item_on_many_hosts_is_ended_on_all_of_them(open_agent: Any, sshd: Any, sleepers: Sleepers) -> None:
     hosts = ["127.0.0.1", "localhost"]
     async with open_agent(
         allowed_hosts="127.0.0.1,localhost", host_keys=dict.fromkeys(hosts, (sshd.host_key,))
     ) as agent:
-        outcome, _ = await agent.cut(1.0, host=None, hosts=hosts, command=f"sleep {seconds}")
+        outcome, _ = await agent.cut(1.0, host=None, hosts=hosts, command=f"sleep {sleepers.seconds}")
     assert outcome.stats["terminated"] == "verified"
     assert outcome.stats["hosts"] == 2
-    assert sleeping(seconds) == []
+    assert sleepers() == []
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15])
-async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, seconds: str, after: float) -> None:
-    command = f"env -i setsid sh -c 'sleep {seconds} &' {NO_PIPE}; sleep {seconds}"
+async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, sleepers: Sleepers, after: float) -> None:
+    command = f"env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep {sleepers.seconds}"
     call = asyncio.ensure_future(agent.run(command=command))
     await asyncio.wait({call}, timeout=after)
     call.cancel()
@@ -166,4 +144,4 @@ async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, seconds: st
         outcome = await call
         assert outcome.stats["terminated"] == "verified", outcome.details
     await asyncio.sleep(0.5)
-    assert sleeping(seconds) == []
+    assert sleepers() == []

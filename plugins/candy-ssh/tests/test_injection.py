@@ -54,10 +54,10 @@ def templates(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("user", ["own", "other"], indirect=True)
 async def test_an_argument_arrives_as_it_was_written(
-    open_agent: Any, templates: str, tmp_path: Path, keys: Path, user: str
+    open_agent: Any, templates: str, tmp_path: Path, ssh_keys: Path, user: str
 ) -> None:
     mark = tmp_path / "injected"
-    login = {"username": user, "private_key_file": str(keys / "login")}
+    login = {"username": user, "private_key_file": str(ssh_keys / "login")}
     async with open_agent(templates=templates, credentials={"login": login}) as agent:
         for hostile in HOSTILE:
             text = hostile.format(mark=mark)

@@ -17,13 +17,13 @@ SECRET = "the-secret-word-of-nobody"
 
 class TestSsh(ExecutorSuite):
     @pytest.fixture
-    def subject(self, sshd: Sshd, keys: Path, tmp_path: Path) -> Subject:
+    def subject(self, sshd: Sshd, ssh_keys: Path, tmp_path: Path) -> Subject:
         known = tmp_path / "known_hosts"
         known.write_text(sshd.known_hosts())
         username = pwd.getpwuid(os.geteuid()).pw_name
         [spec] = plugin.candy_executors()
         here = {"host": "127.0.0.1", "port": str(sshd.port), "credential": "login"}
-        key = (keys / "login").read_text()
+        key = (ssh_keys / "login").read_text()
 
         def of_the_server(process: Process) -> bool:
             """The server's own. What it started for us is not: here "the other side" is this machine."""

@@ -48,11 +48,13 @@ def _keygen(*arguments: str) -> None:
 
 
 class Sshd(LoopbackServer):
-    """Debian's sshd with host keys of its own, in the foreground, on every address of ``addresses``.
+    """Debian's sshd with host keys of its own, in the foreground, on every address of ``addresses`` (16 at most).
 
     ``authorized`` are public keys that every user may log in with. ``options`` are further lines of its configuration
     and win over ours. ``accounts`` makes it see other users than the machine has (see :class:`Account`); without, it
-    lets in whoever runs it.
+    lets in whoever runs it. ``port``: this one, not a free one. ``disk_full`` (needs root): on this host nobody can
+    write a byte into a home, ``/tmp``, ``/var/tmp`` or ``/dev/shm``. ``shell``: this program is its ``/bin/sh``
+    (needs root).
     """
 
     program: ClassVar[str] = "sshd"
@@ -68,14 +70,24 @@ class Sshd(LoopbackServer):
         host_ca: Path | None = None,
         host_principals: Sequence[str] = (LOOPBACK,),
         env: Mapping[str, str] | None = None,
+        port: int | None = None,
+        disk_full: bool = False,
+        shell: Path | None = None,
     ) -> None:
         super().__init__(env=env)
+        self._fixed_port = port
+        self._disk_full = disk_full
+        self._shell = shell
         self._authorized = tuple(authorized)
         self._options = tuple(options)
         self._accounts = tuple(accounts)
         self._addresses = tuple(addresses)
         self._host_ca = host_ca
         self._host_principals = tuple(host_principals)
+
+    def pick_port(self) -> int:
+        """The one that it was made with, if any."""
+        return self._fixed_port or super().pick_port()
 
     @property
     def host_key(self) -> str:
@@ -134,15 +146,33 @@ class Sshd(LoopbackServer):
     def _set_up(self, command: Sequence[str]) -> str:
         """What root does before sshd starts, in a mount namespace that ends with it: nothing of it is seen outside."""
         steps = ["set -e", "mkdir -p run", "mount --bind run /run", "mkdir -p -m 0755 /run/sshd"]
+        if self._shell is not None:
+            steps.append(f"mount --bind {shlex.quote(str(self._shell))} /bin/sh")
+        home = self.folder
+        if self._disk_full:
+            home = self.folder / "home"
+            home.mkdir(exist_ok=True)
+            steps += self._fill_disks(home)
         if self._accounts:
             for file, line in (("passwd", _passwd), ("shadow", _shadow)):
                 own = self.folder / file
                 names = {account.name for account in self._accounts}
                 kept = [each for each in _read(f"/etc/{file}") if each.partition(":")[0] not in names]
-                own.write_text("\n".join([*kept, *(line(account, self.folder) for account in self._accounts)]) + "\n")
+                own.write_text("\n".join([*kept, *(line(account, home) for account in self._accounts)]) + "\n")
                 own.chmod(0o644 if file == "passwd" else 0o600)
                 steps.append(f"mount --bind {shlex.quote(str(own))} /etc/{file}")
         return "; ".join([*steps, f"exec {shlex.join(command)}"])
+
+    def _fill_disks(self, home: Path) -> list[str]:
+        own = shlex.quote(str(self.folder))
+        steps = ["mkdir -p /run/kept", f"mount --bind {own} /run/kept"]
+        full = ["/tmp", "/var/tmp", "/dev/shm", shlex.quote(str(home))]
+        for folder in full:
+            if folder == full[-1]:  # the server's own folder is in one of these, perhaps, and stays what it is
+                steps += [f"mkdir -p {own}", f"mount --bind /run/kept {own}"]
+            steps.append(f"mount -t tmpfs -o size=4k,mode=1777 full {folder}")
+        steps += [f"! cat /dev/zero 2>/dev/null >{folder}/full" for folder in full]
+        return [*steps, f"cd {own}"]
 
 
 def _read(path: str) -> list[str]:

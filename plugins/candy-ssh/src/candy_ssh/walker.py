@@ -31,6 +31,7 @@ drops, becomes or closes, and everybody may read it in ``/proc``: ``env -i``, ``
 leave it as it is.
 """
 
+# No here-document in it: many shells write those into files, and a disk may be full.
 WALKER = r"""
 mode=$1 mark=$2 locks=$3 since=$4 pipes=$5 grace=$6
 shift 6
@@ -43,9 +44,11 @@ done
 [ -r /proc/self/stat ] && [ -r /proc/self/environ ] || { echo 'blind there is no /proc'; exit 3; }
 # What is found here would be found elsewhere, too. (In environments busybox finds only what stands first.)
 grep -q -e '^Max file locks  *[0-9u]' /proc/$$/limits || { echo 'blind its grep does not do what is asked'; exit 3; }
+set -f  # what others are called is no pattern
 
 # Whatever started when the run did, or later: "c PID START PARENT SESSION STATE COMMAND".
 young() {
+    set +f
     awk -v since="$since" '
         BEGIN {
             for (i = 1; i < ARGC; i++) {
@@ -57,8 +60,7 @@ young() {
                 if (text == "") continue
                 name = text; sub(/^[^(]*\(/, "", name); sub(/[^A-Za-z0-9_.-].*/, "", name)
                 sub(/.*\) /, "", text)
-                split(text, f, " ")
-                if (f[20] + 0 >= since + 0) print "c", pid, f[20], f[2], f[4], f[1], (name == "" ? "?" : name)
+                if (split(text, f, " ") >= 20 && f[20] + 0 >= since + 0) print "c", pid, f[20], f[2], f[4], f[1], (name == "" ? "?" : name)
             }
         }' /proc/[0-9]*
 }
@@ -67,12 +69,12 @@ young() {
 members() {
     all=$(young)
     environs= limits= folders=
-    while read -r _ pid _ _ _ state _; do
-        case $state in Z | '') continue ;; esac
-        environs="$environs /proc/$pid/environ" limits="$limits /proc/$pid/limits" folders="$folders /proc/$pid/fd"
-    done <<EOF
-$all
-EOF
+    set -- $all
+    while [ $# -ge 7 ]; do
+        [ "$6" = Z ] || environs="$environs /proc/$2/environ" limits="$limits /proc/$2/limits" \
+            folders="$folders /proc/$2/fd"
+        shift 7
+    done
     # The marks that may be dropped are looked for by the first look and the last ones alone.
     [ -n "$deep" ] || environs= folders=
     {
@@ -115,16 +117,15 @@ deep=1
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
 
 look() {
-    now= fresh= sight=
-    while read -r pid start leads state; do
-        case $pid in seen) sight=1 && continue ;; [0-9]*) ;; *) continue ;; esac
-        entry=$pid:$start:$leads
+    now= fresh=
+    set -- $(members)
+    while [ $# -ge 4 ]; do
+        entry=$1:$2:$3
         case " $seen " in *" $entry "*) ;; *) seen="$seen $entry" fresh="$fresh $entry" ;; esac
-        case $state in Z | X | x) ;; *) now="$now $pid" ;; esac
-    done <<EOF
-$(members)
-EOF
-    [ -n "$sight" ] || { echo 'blind its awk does not do what is asked'; exit 3; }
+        case $4 in Z | X | x) ;; *) now="$now $1" ;; esac
+        shift 4
+    done
+    [ "$*" = 'seen all' ] || { echo 'blind its awk does not do what is asked'; exit 3; }
 }
 
 if [ "$mode" = watch ]; then
