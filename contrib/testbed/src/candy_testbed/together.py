@@ -73,11 +73,30 @@ def hundred_values(open_agent: Open, url: str) -> list[str]:
     return asyncio.run(ask())
 
 
-def counted(url: str, metric: str, label: str) -> float:
-    """The sum of the server's own counters of that name which carry ``label``, as it is written on ``/metrics``."""
+def counted(url: str, metric: str, label: str, clock: str | None = None) -> float:
+    """The sum of the server's own counters of that name which carry ``label``, as it is written on ``/metrics``.
+
+    ``clock`` names a metric that grows by itself, for a server that keeps the page for a while (VictoriaMetrics does,
+    for a second): then a page is waited for that was made after the call.
+    """
+    page = _page(url)
+    if clock is not None:
+        deadline = time.monotonic() + 20
+        told = _sum(page, clock)
+        while _sum(page := _page(url), clock) == told:
+            assert time.monotonic() < deadline, f"{clock} of {url} stands still"
+            time.sleep(0.05)
+    return _sum(page, metric, label)
+
+
+def _page(url: str) -> list[str]:
     with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:  # our own URL
         lines: list[str] = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(metric) and label in line)
+    return lines
+
+
+def _sum(page: list[str], metric: str, label: str = "") -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in page if line.startswith(metric) and label in line)
 
 
 def _same(one: Outcome, other: Outcome, *, in_any_order: bool) -> bool:
