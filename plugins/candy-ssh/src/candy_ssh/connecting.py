@@ -35,7 +35,7 @@ class Target:
     def key(self) -> tuple[object, ...]:
         """Equal for those that may share a connection."""
         via = None if self.via is None else self.via.key
-        return (self.host, self.port, self.login.username, self.login.identity, via)
+        return (self.host, self.port, self.login.username, self.login.identity, self.trusted.identity, via)
 
 
 class Client(asyncssh.SSHClient):

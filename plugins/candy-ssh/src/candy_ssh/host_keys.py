@@ -28,6 +28,13 @@ class Trusted:
     authorities: tuple[asyncssh.SSHKey, ...]
     revoked: tuple[asyncssh.SSHKey, ...]
 
+    @property
+    def identity(self) -> tuple[tuple[bytes, ...], ...]:
+        """Equal for equal keys: a connection is for those who trust what its maker trusted."""
+        return tuple(
+            tuple(sorted(key.public_data for key in keys)) for keys in (self.keys, self.authorities, self.revoked)
+        )
+
     def algorithms(self) -> list[str]:
         """Kinds of keys in the order in which they are asked for: those that are known first.
 

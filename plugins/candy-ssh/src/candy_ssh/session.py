@@ -12,6 +12,10 @@ from candy_ssh.traces import Origin, Traces
 
 _MAX_NOISE = 64 * 1024
 """Bytes before the launcher's words: what a start-up file of the shell may print."""
+_MAX_WORDS = 16 * 1024
+"""Bytes of the launcher's own words. A host that says more is not the launcher, and would fill the memory."""
+_MAX_LINES = 1024 * 1024
+"""Bytes of a walker's lines: several days of them, and more than :data:`~candy_ssh.traces.MAX_SEEN` processes."""
 _DRAIN_BYTES = 4 * 1024 * 1024
 _DRAIN_SECONDS = 0.25
 """Past its limit a stream is still read, so that the command can come to its end, but not faster than that."""
@@ -77,19 +81,24 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
 
     def _read_header(self, header: bytearray) -> None:
         mark = self._mark
-        begin = header.find(mark)
+        begin = header.find(mark + b"\n")  # a start-up file that shows the command line shows the mark, too
         if begin < 0:
             if len(header) > _MAX_NOISE:
                 del header[: -len(mark)]
             return
         end = header.find(mark + b".\n", begin + len(mark))
-        if end < 0:
+        if end < 0 and len(header) - begin <= _MAX_WORDS:
             return
-        self.traces.origin = Origin.read(bytes(header[begin + len(mark) + 1 : end]).decode("utf-8", "replace"))
-        self.traces.told = True
+        if end < 0:
+            rest = bytes(header)
+        else:
+            words = bytes(header[begin + len(mark) + 1 : end]).decode("utf-8", "replace")
+            self.traces.origin = Origin.read(words)
+            self.traces.told = True
+            rest = bytes(header[end + len(mark) + 2 :])
         self._header = None
         self.told.set()
-        self._stdout.feed(bytes(header[end + len(mark) + 2 :]))
+        self._stdout.feed(rest)
 
     def _slow_down(self, size: int) -> None:
         self._budget += size
@@ -113,6 +122,7 @@ class LinesSession(asyncssh.SSHClientSession[bytes]):
         self.closed = asyncio.Event()
         self._take = take
         self._rest = b""
+        self._received = 0
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is there."""
@@ -120,10 +130,13 @@ class LinesSession(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """The next piece; stderr is nobody's concern."""
-        if datatype is not None:
+        self._received += len(data)
+        if self._received > _MAX_LINES and self.channel is not None:  # no walker says so much
+            self.closed.set()
+            self.channel.abort()
+        if datatype is not None or self.closed.is_set():
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
-        self._rest = self._rest[-100_000:]
         for line in lines:
             self._take(line.decode("utf-8", "replace"))
 

@@ -121,4 +121,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _shown(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)[:4000]
+    return "".join(character if character.isprintable() else "?" for character in text[:4000])
