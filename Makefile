@@ -20,7 +20,7 @@ demo: $(STAMP) servers ## one inspection from end to end: real Prometheus, Candy
 run: $(STAMP) servers ## the same surroundings, kept running until Ctrl-C, with addresses and a key to try
 	@$(PYTHON) -m candy_demo --keep $(ARGS)
 
-test: $(STAMP) ## all tests; real servers that are missing are skipped with a reason (first run: builds an API server, 4 min)
+test: $(STAMP) ## all tests; what has no server is skipped with a reason (the first run builds one, kube-apiserver: 4 min)
 	@contrib/setup/servers.sh --optional --kube
 	@$(PYTHON) -m pytest --numprocesses auto $(ARGS)
 

@@ -168,13 +168,16 @@ class KubeCluster:
         for group in self._group_versions():
             for resource in self.api.request("GET", group)["resources"]:
                 if resource["namespaced"] and "deletecollection" in resource["verbs"]:
-                    path = f"{group}/namespaces/{name}/{resource['name']}"
-                    self.api.request("DELETE", path, query={"gracePeriodSeconds": "0"})
+                    self._if_there("DELETE", f"{group}/namespaces/{name}/{resource['name']}")
+        final = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
+        self._if_there("PUT", f"/api/v1/namespaces/{name}/finalize", final)
+
+    def _if_there(self, method: str, path: str, body: Object | None = None) -> None:
+        """A call of which a controller manager may have done the work already."""
         try:
-            final = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
-            self.api.request("PUT", f"/api/v1/namespaces/{name}/finalize", final)
+            self.api.request(method, path, body, query={"gracePeriodSeconds": "0"} if method == "DELETE" else None)
         except ApiError as error:
-            if error.status != 404:  # a controller manager was there first
+            if error.status != 404:
                 raise
 
     def _group_versions(self) -> list[str]:
