@@ -30,4 +30,4 @@ done
     --requirement "$scratch/wanted"
 "$uv" pip install --quiet --python "$home/bin/python" --compile-bytecode --no-deps "$scratch"/wheels/*.whl
 # Nobody activates this environment, or changes it.
-rm -f "$home"/bin/activate* "$home"/bin/deactivate* "$home"/bin/pydoc*
+rm -f "$home"/bin/{activate,deactivate,pydoc}* "$home/.lock"

@@ -20,7 +20,8 @@ exec 9>"$store/lock"
 flock 9
 if ! "${run[@]}" inspect --type image "$base" >/dev/null 2>&1; then
     if [[ ! -f $cache/debian-12.tar ]]; then
-        mmdebstrap --quiet --variant=minbase bookworm "$cache/debian-12.tar.part" >&2
+        # ca-certificates, since what is lent below stands in the way of installing it.
+        mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$cache/debian-12.tar.part" >&2
         mv "$cache/debian-12.tar.part" "$cache/debian-12.tar"
     fi
     container=$("${run[@]}" from scratch)
@@ -32,5 +33,6 @@ for folder in /etc/ssl/certs /usr/share/ca-certificates /usr/local/share/ca-cert
     /etc/apt/apt.conf.d; do
     [[ -d $folder ]] && lent+=(--volume "$folder:$folder:ro")
 done
-"${run[@]}" bud --layers "${lent[@]}" --build-arg DEBIAN="$base" --tag "$tag" "$@" . >&2
+"${run[@]}" bud "${lent[@]}" --build-arg DEBIAN="$base" --tag "$tag" "$@" . >&2
+"${run[@]}" rmi --prune >/dev/null # the build before this one
 echo "${run[*]}"
