@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from candy_testbed.requirement import give_up as give_up
 from candy_testbed.requirement import required as required
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers, sleepers_gone
-from candy_testbed.ssh_hosts import accounts
+from candy_testbed.ssh_hosts import Hosts, accounts, hosts
 from candy_testbed.sshd import Sshd, ssh_keygen
 from candy_testbed.victoriametrics import VictoriaMetrics
 
@@ -94,6 +95,17 @@ def sshd(ssh_keys: Path) -> Iterator[Sshd]:
     """
     with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=accounts())) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ssh_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """200 hosts to log in to, and one of each kind that is bad (:func:`candy_testbed.ssh_hosts.hosts`)."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(hosts(tmp_path_factory.mktemp("hosts")))
+        except MissingServer as missing:
+            give_up(missing)
+        yield running
 
 
 @pytest.fixture

@@ -140,7 +140,6 @@ def bad_hosts(folder: Path, port: int, authorized: Sequence[str]) -> Iterator[tu
         text = " ".join(other.with_name("other.pub").read_text().split()[:2])
         lines = [f"[{at[name]}]:{port} {text}\n" for name in ("refuses", "never accepts", "says nothing")]
         lines += [f"[{at['changed key']}]:{port} {text}\n", *(server.known_hosts() for server in servers)]
-        assert changed.host_key != text
         yield at, "".join(lines)
 
 
