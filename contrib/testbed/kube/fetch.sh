@@ -3,7 +3,6 @@
 # It goes through an apt view of its own, made of the system's sources with deb-src added; the system's stays as it is.
 set -euo pipefail
 cd "$1"
-tarball='kubernetes_1.20.5+really1.20.2.orig.tar.*'
 sha256=b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc
 packages=(golang-1.19-go golang-1.19-src golang-github-modern-go-reflect2-dev etcd-server)
 
@@ -38,7 +37,7 @@ if ! (cd source && quietly apt-get "${view[@]}" source --download-only kubernete
     exit 1
 fi
 
-found=(source/$tarball)
+found=(source/kubernetes_1.20.5+really1.20.2.orig.tar.*)
 if ! echo "$sha256  ${found[0]}" | sha256sum --check --quiet >&2; then
     say "these are not the sources that the recipe is for: $(cd source && echo *)"
     exit 1
