@@ -49,6 +49,32 @@ def test_arguments_may_come_as_json_text(load: Load, ask: Ask) -> None:
     assert command.argv == ("ls", "--", "/srv/a")
 
 
+@pytest.mark.parametrize(
+    ("template", "args", "expected"),
+    [
+        ("http_probe", {"host": "::1", "port": 80}, "http://[::1]:80/"),
+        ("http_probe", {"host": "10.0.0.1", "port": 80}, "http://10.0.0.1:80/"),
+        ("certificate_expiry", {"host": "2001:db8::1"}, "[2001:db8::1]:443"),
+        ("certificate_expiry", {"host": "2001:db8::1"}, "2001:db8::1"),
+        ("ping", {"host": "::1"}, "::1"),
+    ],
+)
+def test_an_address_of_version_6_stands_in_brackets_where_a_port_could_follow(
+    load: Load, ask: Ask, template: str, args: dict[str, Any], expected: str
+) -> None:
+    command = ask(load("templates: {}", builtin=True), {"template": template, "args": args})
+    assert isinstance(command, Command)
+    assert expected in command.argv
+
+
+def test_brackets_stand_only_where_they_are_needed(load: Load, ask: Ask) -> None:
+    text = "templates: {a: {argv: [a, '--host={h}', '[{h}]:{p}', 'x://{h}/', '{s}:1'], params: {h: {kind: host}, "
+    text += "p: {kind: integer, default: 5}, s: {kind: string}}}}"
+    command = ask(load(text), {"template": "a", "args": {"h": "::1", "s": "a:b"}})
+    assert isinstance(command, Command)
+    assert command.argv == ("a", "--host=::1", "[::1]:5", "x://[::1]/", "a:b:1")
+
+
 def test_a_secret_argument_is_run_but_not_shown(load: Load, ask: Ask) -> None:
     command = ask(load(LIST), {"template": "login", "args": {"password": "s3cret"}})
     assert isinstance(command, Command)

@@ -192,3 +192,15 @@ def test_a_date_is_told_in_days_from_now() -> None:
     assert sample is not None
     assert sample.value == 1.5
     assert number_of("notAfter=soon\n", number, clock=lambda: 0.0) is None
+
+
+HOSTILE = ("1", "\n", "a\n", " ", " 1%", "1.", ",\n", "a ", "a \n", "NotAfter: ", "notAfter=\n", "999 ", "S", "STREAM")
+
+
+@pytest.mark.parametrize("name", sorted(Catalogue.load(CommandSettings()).templates))
+def test_an_output_made_to_keep_the_search_busy_is_searched_in_linear_time(name: str) -> None:
+    """A time that grows with the square of these lengths is hours: what another host writes may be of any kind."""
+    number = command(name).number
+    for piece in HOSTILE:
+        if number is not None:
+            number_of(piece * (400_000 // len(piece)), number)

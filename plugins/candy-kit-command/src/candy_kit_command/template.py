@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Literal
 
 from attrs import Factory, field, frozen
@@ -50,13 +50,16 @@ class _Piece:
     parts: tuple[str, ...]
     names: tuple[str, ...]
 
-    def fill(self, values: Mapping[str, str]) -> str | None:
-        """The element, ``None`` where a value is missing."""
+    def fill(self, values: Mapping[str, str], hosts: Container[str]) -> str | None:
+        """The element, ``None`` where a value is missing; ``hosts`` are the names of parameters that are hosts."""
         out = [self.parts[0]]
         for name, literal in zip(self.names, self.parts[1:], strict=True):
             if name not in values:
                 return None
-            out += (values[name], literal)
+            value = values[name]
+            if name in hosts and ":" in value and (literal.startswith(":") or out[-1].endswith("//")):
+                value = f"[{value}]"  # RFC 3986, section 3.2.2: its last colon would stand before a port
+            out += (value, literal)
         return "".join(out)
 
 
@@ -82,8 +85,9 @@ class Template:
 
     def _argv(self, values: Mapping[str, str]) -> tuple[str, ...]:
         argv: list[str] = []
+        hosts = {name for name, parameter in self.params.items() if parameter.kind is Kind.HOST}
         for group in self._groups:
-            filled = [piece.fill(values) for piece in group]
+            filled = [piece.fill(values, hosts) for piece in group]
             argv += [] if None in filled else [text for text in filled if text is not None]
         return tuple(argv)
 
