@@ -5,7 +5,9 @@ That what it builds runs is what every test of a cluster shows.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -62,6 +64,23 @@ def test_a_build_that_fails_says_why_and_leaves_nothing_behind(tmp_path: Path) -
     if Path("/etc/debian_version").exists():
         assert "there is no network" in told.stderr
     assert [path.name for path in base.iterdir()] == [".lock"]
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="flock is not installed: sudo apt-get install util-linux")
+def test_a_build_waits_for_another_one_and_takes_what_that_built(tmp_path: Path) -> None:
+    base = tmp_path / "candy-agent" / "kube"
+    base.mkdir(parents=True)
+    program(tmp_path / "bin" / "apt-get", "exit 100")
+    env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path)}
+    with (base / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen([str(BUILD)], env=env, stderr=subprocess.PIPE, text=True) as second:
+            assert second.stderr is not None
+            assert "waiting for another build" in second.stderr.readline()
+            (base / RECIPE).mkdir()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert second.stderr.read() == ""
+            assert second.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("required", ["", "all"])
