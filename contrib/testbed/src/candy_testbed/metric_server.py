@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from candy_testbed.server import LoopbackServer, NotReady
+from candy_testbed.server import DIRECT, LoopbackServer, NotReady
 
 Targets = Mapping[str, Sequence[str]]
 """Job name to ``host:port`` of what it scrapes."""
@@ -29,7 +28,7 @@ class MetricServer(LoopbackServer):
     def query(self, expression: str, timeout: float = 5.0) -> list[dict[str, Any]]:
         """The series of an instant query, as the API gives them; for waiting and for comparing in tests."""
         address = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression, **self.asked_with})}"
-        with urllib.request.urlopen(address, timeout=timeout) as answer:  # our own URL
+        with DIRECT.open(address, timeout=timeout) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found
 

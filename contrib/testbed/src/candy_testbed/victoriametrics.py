@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from candy_testbed.metric_server import MetricServer, Targets, scrape_configs
-from candy_testbed.server import answers
+from candy_testbed.server import DIRECT, answers
 
 
 class VictoriaMetrics(MetricServer):
@@ -72,5 +72,5 @@ class VictoriaMetrics(MetricServer):
         They are found a second later: ``wait_until`` waits for them.
         """
         request = urllib.request.Request(f"{self.url}/api/v1/import/prometheus", data=lines.encode())
-        with urllib.request.urlopen(request, timeout=timeout):  # our own URL
+        with DIRECT.open(request, timeout=timeout):
             pass

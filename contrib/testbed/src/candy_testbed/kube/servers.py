@@ -170,7 +170,8 @@ def _answers_over_tls(url: str, certificate: Path) -> bool:
     try:
         context = ssl.create_default_context(cafile=str(certificate))
         context.check_hostname = False  # the controller manager's names only the host's name
-        with urllib.request.urlopen(url, timeout=5, context=context) as answer:  # our own URL
+        tls = urllib.request.HTTPSHandler(context=context)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls).open(url, timeout=5) as answer:
             status: int = answer.status
             return status == 200
     except OSError:
