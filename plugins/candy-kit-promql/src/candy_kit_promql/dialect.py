@@ -28,7 +28,8 @@ class Dialect:
     ``None`` if the server does not say. ``selection`` takes a query apart, or gives ``None``. ``probe`` is used where
     the server tells counts, ``blind_probe`` where it does not. ``marks`` finds out whether an endpoint may be asked
     many questions in one request (``None``: it never is); ``sort_key`` is what the server sorts its answers by, if it
-    does.
+    does. ``hides``: the seconds before the present whose points the server hides or falsifies in a range that ends
+    there; it is then asked for a range that goes on past the present.
     """
 
     form: bytes = b""
@@ -38,6 +39,7 @@ class Dialect:
     blind_probe: MakeProbe = SeriesProbe
     marks: Marks | None = None
     sort_key: SortKey | None = None
+    hides: float = 0.0
 
 
 class _Samples(Struct, gc=False):

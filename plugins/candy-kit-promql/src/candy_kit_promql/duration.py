@@ -9,12 +9,13 @@ from attrs import frozen
 _UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHAPE = re.compile("".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS))
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
+_SHORTEST = _UNITS["ms"]  # servers know no shorter ones
 _LONGEST = 100 * _UNITS["y"]
 
 
 @frozen
 class Duration:
-    """A span of time of more than 0 and at most 100 years.
+    """A span of time of at least a millisecond and at most 100 years.
 
     Written as Prometheus does (``5m``, ``1h30m``, ``500ms``; units ``y w d h m s ms``, largest first, each once), or as
     a number of seconds. ``text`` is what was written.
@@ -35,8 +36,8 @@ class Duration:
             )
         else:
             raise ValueError("expected a duration as Prometheus writes it (5m, 1h30m) or a number of seconds")
-        if not 0 < seconds <= _LONGEST:
-            raise ValueError("expected a duration of more than 0 and at most 100 years")
+        if not _SHORTEST <= seconds <= _LONGEST:
+            raise ValueError("expected a duration of at least 1 ms and at most 100 years")
         return cls(written, seconds)
 
     def __str__(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote_plus
@@ -18,6 +20,7 @@ from candy_kit_promql.failure import QueryFailed
 from candy_kit_promql.finding import answer_of, failed, judged, judged_large, unfilled
 from candy_kit_promql.large import Turn
 from candy_kit_promql.params import MetricParams, question_key
+from candy_kit_promql.stretch import Range, Stretch, each_point_by_itself, stretch_of
 from candy_kit_promql.wire import Buffer, Reply, read_data
 
 CHECK_SECONDS = 3.0
@@ -80,28 +83,35 @@ class MetricExecutor:
 
     async def _outcomes(self, endpoint: Endpoint, askers: list[MetricParams], run: Run) -> list[Outcome]:
         with Turn(self._endpoints.large) as turn:
-            reply, body = await self._ask(endpoint, askers[0], run, turn)
+            reply, body, until = await self._ask(endpoint, askers[0], run, turn)
             if len(body) > ASIDE:
-                large = await asyncio.to_thread(judged_large, reply, askers, run.locale)
+                large = await asyncio.to_thread(judged_large, reply, askers, run.locale, until)
                 if isinstance(large, list):
                     return large
                 answer = large
             else:
-                answer = answer_of(reply)
+                answer = answer_of(reply, until)
             if not answer.empty or answer.partial is not None:
                 return [judged(answer, params, run.locale) for params in askers]
             turn.give_back()  # to ask on takes a connection, and those that wait for their turn may hold them all
             why = await self._explained(endpoint, askers[0], reply, run, turn)
             return [unfilled(answer, why, params, run.locale) for params in askers]
 
-    async def _ask(self, endpoint: Endpoint, params: MetricParams, run: Run, turn: Turn) -> tuple[Reply, Buffer]:
-        query = quote_plus(params.query)
+    async def _ask(self, endpoint: Endpoint, params: MetricParams, run: Run, turn: Turn) -> tuple[Reply, Buffer, float]:
+        """The answer, and until when its points count."""
         if params.range is None:
-            form = f"query={query}&time={run.time:.3f}".encode()
-            return await endpoint.ask(endpoint.query_url, form + self._dialect.form, run.remaining(), turn)
-        start = run.time - params.range.lookback.seconds
-        form = f"query={query}&start={start:.3f}&end={run.time:.3f}&step={params.range.step_seconds:.3f}".encode()
-        return await endpoint.ask(endpoint.range_url, form + self._dialect.form, run.remaining(), turn)
+            url, when, until = endpoint.query_url, f"time={run.time:.3f}", math.inf
+        else:
+            stretch = await self._stretch(params.query, params.range, run)
+            url, when, until = endpoint.range_url, stretch.form(), stretch.until
+        form = f"query={quote_plus(params.query)}&{when}".encode()
+        return *await endpoint.ask(url, form + self._dialect.form, run.remaining(), turn), until
+
+    async def _stretch(self, query: str, asked: Range, run: Run) -> Stretch:
+        past = max(0.0, time.time() - run.time)
+        if past < self._dialect.hides and await asyncio.to_thread(each_point_by_itself, query):
+            return stretch_of(asked, run.time, past)
+        return stretch_of(asked, run.time)
 
     async def _explained(
         self, endpoint: Endpoint, params: MetricParams, reply: Reply, run: Run, turn: Turn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, TypeVar, cast
 
@@ -11,8 +12,9 @@ from candy_core import ItemStatus, Locale, Outcome, Reason, Sample, item_sentenc
 from candy_kit_promql import texts
 from candy_kit_promql.emptiness import Emptiness
 from candy_kit_promql.failure import MAX_TEXT, QueryFailed, unreadable
-from candy_kit_promql.params import MetricParams, Reduce
+from candy_kit_promql.params import MetricParams
 from candy_kit_promql.samples import BadSampleError, histograms_in, matrix_samples, number, vector_samples
+from candy_kit_promql.stretch import Reduce
 from candy_kit_promql.wire import (
     UNREADABLE,
     Point,
@@ -36,11 +38,15 @@ Result: TypeAlias = list[Series] | list[Track] | Point
 
 @frozen(kw_only=True)
 class Answer:
-    """A query's answer, read as far as it must be to be judged. ``partial`` says why it is known to be incomplete."""
+    """A query's answer, read as far as it must be to be judged. ``partial`` says why it is known to be incomplete.
+
+    A matrix' points after ``until``, in Unix seconds, do not count.
+    """
 
     kind: str
     result: Result
     partial: str | None = None
+    until: float = math.inf
 
     @property
     def empty(self) -> bool:
@@ -48,7 +54,7 @@ class Answer:
         return isinstance(self.result, list) and not self.result
 
 
-def answer_of(reply: Reply) -> Answer:
+def answer_of(reply: Reply, until: float = math.inf) -> Answer:
     """Read the result of a query. Raises :class:`QueryFailed` with ``bad_response``."""
     try:
         data = read_data(reply.data)
@@ -61,7 +67,7 @@ def answer_of(reply: Reply) -> Answer:
                 result = read_point(data.result)
             case _:
                 raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why="an unknown resultType")
-        return Answer(kind=data.resultType, result=result, partial=_partial(reply))
+        return Answer(kind=data.resultType, result=result, partial=_partial(reply), until=until)
     except UNREADABLE as error:
         raise unreadable(error) from None
 
@@ -94,14 +100,16 @@ def judged(answer: Answer, params: MetricParams, locale: Locale, *, drain: bool 
         raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why=str(error)) from None
 
 
-def judged_large(reply: Reply, askers: Iterable[MetricParams], locale: Locale) -> list[Outcome] | Answer:
+def judged_large(
+    reply: Reply, askers: Iterable[MetricParams], locale: Locale, until: float = math.inf
+) -> list[Outcome] | Answer:
     """:func:`judged` for every item that asked the same, with little memory; the answer itself where it is empty.
 
     The answer is read anew for each of them, and let go of series by series while it is judged.
     """
     outcomes = []
     for params in askers:
-        answer = answer_of(reply)
+        answer = answer_of(reply, until)
         if answer.empty:
             return answer
         outcomes.append(judged(answer, params, locale, drain=True))
@@ -146,7 +154,7 @@ def _samples(answer: Answer, params: MetricParams, *, drain: bool) -> Iterator[S
         return vector_samples(_drained(vector) if drain else vector, params.instance_label)
     reduce = params.range.reduce if params.range is not None else Reduce.LAST
     matrix = cast("list[Track]", result)
-    return matrix_samples(_drained(matrix) if drain else matrix, params.instance_label, reduce)
+    return matrix_samples(_drained(matrix) if drain else matrix, params.instance_label, reduce, answer.until)
 
 
 def _drained(entries: list[T]) -> Iterator[T]:

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from attrs import frozen
 from msgspec import Meta
 
-from candy_core import ItemStatus, Mismatch, Threshold
-from candy_kit_promql.duration import Duration
+from candy_core import ItemStatus, Threshold
 from candy_kit_promql.joining import Joining, joining
-
-MAX_POINTS = 11_000
-"""Points a series may have in one range query: where Prometheus itself draws the line."""
-
-
-class Reduce(StrEnum):
-    """How the points of a series become the one value that is judged."""
-
-    LAST = "last"
-    AVG = "avg"
-    MIN = "min"
-    MAX = "max"
-    SUM = "sum"
-    COUNT = "count"
-
-
-@frozen(kw_only=True)
-class Range:
-    """Ask for a stretch of time that ends at the task's instant, and judge one value a series.
-
-    ``step`` is the distance of the points, by default a sixtieth of ``lookback`` and at least a second.
-    """
-
-    lookback: Duration
-    step: Duration | None = None
-    reduce: Reduce = Reduce.LAST
-
-    def __attrs_post_init__(self) -> None:
-        if self.step is not None and self.step.seconds > self.lookback.seconds:
-            raise Mismatch("expected a step that is no longer than lookback")
-        if self.lookback.seconds / self.step_seconds >= MAX_POINTS:
-            raise Mismatch(f"expected a step of which fewer than {MAX_POINTS} fit into lookback")
-
-    @property
-    def step_seconds(self) -> float:
-        """The distance of the points in seconds."""
-        return max(1.0, self.lookback.seconds / 60) if self.step is None else self.step.seconds
+from candy_kit_promql.stretch import Range
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import inf, isfinite, nan
 
 from candy_core import Sample
-from candy_kit_promql.params import Reduce
+from candy_kit_promql.stretch import Reduce
 from candy_kit_promql.wire import (
     HistogramPoint,
     Point,
@@ -43,8 +43,8 @@ def vector_samples(vector: Iterable[Series], label: str) -> Iterator[Sample]:
             raise BadSampleError("a series has neither value nor histogram")
 
 
-def matrix_samples(matrix: Iterable[Track], label: str, reduce: Reduce) -> Iterator[Sample]:
-    """A sample of every series of a matrix: its points, reduced to one value.
+def matrix_samples(matrix: Iterable[Track], label: str, reduce: Reduce, until: float = inf) -> Iterator[Sample]:
+    """A sample of every series of a matrix: its points up to ``until`` (Unix seconds), reduced to one value.
 
     ``last``, ``min`` and ``max`` keep the server's own text. NaN among the points makes NaN of all but ``last`` and
     ``count``: it is within nothing. A native histogram among them does too.
@@ -54,6 +54,10 @@ def matrix_samples(matrix: Iterable[Track], label: str, reduce: Reduce) -> Itera
         values, histograms = read_points(track.values), read_histogram_points(track.histograms)
         if not values and not histograms:
             raise BadSampleError("a series has neither values nor histograms")
+        _cut(values, until)
+        _cut(histograms, until)
+        if not values and not histograms:
+            continue
         if reduce is Reduce.COUNT:
             count = len(values) + len(histograms)
             yield Sample(instance=instance, value=float(count), text=str(count))
@@ -89,6 +93,11 @@ def written(value: float) -> str:
         text = repr(value)
         return format(Decimal(text), "f") if "e" in text else text.removesuffix(".0")
     return "+Inf" if value == inf else "-Inf" if value == -inf else "NaN"
+
+
+def _cut(points: list[Point] | list[HistogramPoint], until: float) -> None:
+    while points and points[-1].time > until:
+        points.pop()
 
 
 def _histogram(instance: str, point: HistogramPoint) -> Sample:

@@ -11,7 +11,12 @@ from msgspec import Struct, json
 FORM = b"&nocache=1&latency_offset=1s"
 """At the present instant it would otherwise hide the last seconds, and items of one task would disagree (section 3).
 
-The second does the same for ranges, where the version knows it."""
+The second does much the same for ranges, where the version knows it."""
+
+HIDES = 30.0
+"""Seconds (``-search.latencyOffset``). In a range that ends at the present, the points of these repeat the one before
+them, or are missing with it, whatever the form says. A range that goes on past the present by more than a step is left
+as it is."""
 
 
 class _Stats(Struct, gc=False):
@@ -51,6 +56,7 @@ VICTORIAMETRICS = Dialect(
     blind_probe=SeriesProbe,
     marks=marks,
     sort_key=sort_key,
+    hides=HIDES,
 )
 """MetricsQL goes to the server as it is. An expression that is no PromQL, too, is one that the kit does not take apart:
 then only the server's count can tell why an answer is empty."""

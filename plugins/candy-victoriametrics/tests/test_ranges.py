@@ -1,0 +1,52 @@
+"""A ``range`` that ends at the present, on a real VictoriaMetrics: it would hide the last seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+STRETCHES = [
+    {"lookback": "1s"},
+    {"lookback": "3s", "step": "1s"},
+    {"lookback": "100s"},
+    {"lookback": "2m", "step": "40s"},
+    {"lookback": "1h", "step": "10m"},
+]
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, stretch: dict[str, str]) -> None:
+    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    instant = round(time.time(), 3)
+    [outcome] = await agent.run({"query": "time()", "range": stretch}, time_=instant)
+    assert float(outcome.value) == instant
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+async def test_a_range_sees_the_last_seconds_as_an_instant_query_does(agent: Any, stretch: dict[str, str]) -> None:
+    """Contract §3: "at ``time=now`` it otherwise hides the last seconds, and items of one task would disagree"."""
+    instant, query = time.time(), "timestamp(up{job='node'})"
+    [before] = await agent.run(query, time_=instant)
+    [outcome] = await agent.run({"query": query, "range": stretch}, time_=instant)
+    [after] = await agent.run(query, time_=instant)
+    assert instant - 20 < float(before.value) <= float(outcome.value) <= float(after.value)
+
+
+async def test_no_point_after_the_tasks_instant_counts(agent: Any) -> None:
+    asked = {"query": "vector(1)", "range": {"lookback": "10s", "step": "1s", "reduce": "count"}}
+    [counted] = await agent.run(asked)
+    [last] = await agent.run(
+        {**asked, "query": "vector(time())", "range": {**asked["range"], "reduce": "max"}}, time_=9.0
+    )
+    assert (counted.value, last.value) == ("11", "9")
+
+
+async def test_what_no_promql_is_or_looks_at_the_ranges_end_is_asked_as_it_is(agent: Any) -> None:
+    instant = round(time.time(), 3)
+    stretch = {"lookback": "1m", "step": "10s", "reduce": "max"}
+    [end, ends] = await agent.run(
+        {"query": "end()", "range": stretch}, {"query": "range_last(time())", "range": stretch}, time_=instant
+    )
+    assert (float(end.value), float(ends.value) <= instant) == (instant, True)
