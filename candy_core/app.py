@@ -36,6 +36,7 @@ from candy_core.model.heartbeat import PluginBrief
 from candy_core.ports.context import ByteLimits, PluginContext
 from candy_core.ports.task_store import StoreLimits, TaskStore
 from candy_core.registry import Registry, discover
+from candy_core.rules import RuleService
 from candy_core.version import __version__
 from candy_core.watchdog import LoopWatchdog
 from candy_core.web.listener import listening
@@ -220,12 +221,14 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
             logger=structlog.get_logger("candy.heartbeat"),
             started=started,
         )
+        rules = RuleService(backends=host.rule_backends, metrics=metrics, logger=structlog.get_logger("candy.rules"))
         opened = asyncio.Event()
         services = Services(
             engine=engine,
             host=host,
             delivery=delivery,
             heartbeat=heartbeat,
+            rules=rules,
             runtime=runtime,
             keys=keys,
             metrics=metrics,

@@ -53,6 +53,15 @@ class Metrics:
             registry=own,
         )
         self.events_lost = Counter("candy_events_lost", "started and progress events that were not sent.", registry=own)
+        self.rules_writes = Counter(
+            "candy_rules_writes",
+            "Writes of alert rules, by type and result: what became of the rule, or the code of the error.",
+            ["type", "result"],
+            registry=own,
+        )
+        self.rules_sync_seconds = Histogram(
+            "candy_rules_sync_duration_seconds", "One sync of alert rules.", buckets=_SECONDS, registry=own
+        )
         self.heartbeats = Counter("candy_heartbeats", "Heartbeats, by result.", ["result"], registry=own)
         self.plugin_state = Gauge(
             "candy_plugin_state", "1 for the state a plugin is in.", ["plugin", "state"], registry=own
@@ -73,8 +82,21 @@ class Metrics:
         self.requests = Counter(
             "candy_http_requests", "Requests answered, by route and status.", ["route", "status"], registry=own
         )
+        self._items_ended: dict[tuple[str, str], Counter] = {}
+        self._items_took: dict[str, Histogram] = {}
         build = Gauge("candy_build_info", "Always 1.", ["version"], registry=own)
         build.labels(version).set(1)
+
+    def item_ended(self, kind: str, status: str, seconds: float) -> None:
+        """Count an item with a result. There are thousands, and a look-up of labels costs more than all the rest."""
+        counter = self._items_ended.get((kind, status))
+        if counter is None:
+            counter = self._items_ended[kind, status] = self.items.labels(kind, status)
+        took = self._items_took.get(kind)
+        if took is None:
+            took = self._items_took[kind] = self.item_seconds.labels(kind)
+        counter.inc()
+        took.observe(seconds)
 
     def text(self) -> bytes:
         """All figures in the Prometheus text format."""

@@ -95,11 +95,14 @@ class RuleBackendSpec(Generic[S]):
     as it does item params (``"10"`` is 10 where a number is meant, unknown keys are refused by name, every problem has
     a path such as ``$.groups[0].rules[1].expr``), and writes it back as JSON without ``null``: so a backend is given
     canonical groups, and the API's document describes them. Without it groups pass as they are.
+
+    ``wire_name`` is how answers spell the type where the caller named none: the name, or one of the aliases.
     """
 
     name: str
     settings: type[S]
     open: Callable[[PluginContext, S], AbstractAsyncContextManager[RuleBackend]]
     aliases: tuple[str, ...] = ()
+    wire_name: str | None = None
     group: type[Any] | None = None
     check: Callable[[Any], Awaitable[Health]] | None = None

@@ -108,6 +108,11 @@ def check_spec(hook: str, value: object) -> AnySpec:
     _check_settings(f"{word} {spec.name!r}", spec.settings)
     if kind is ExecutorSpec:
         _check_readable(f"{word} {spec.name!r}", "params", spec.params)
+    if kind is RuleBackendSpec:
+        if spec.group is not None:
+            _check_readable(f"{word} {spec.name!r}", "group", spec.group)
+        if spec.wire_name not in (None, spec.name, *spec.aliases):
+            raise PluginFault(f"{word} {spec.name!r}: wire_name is neither the name nor one of the aliases")
     return value
 
 
@@ -175,4 +180,6 @@ _RULES: Collection[tuple[str, Callable[[object], bool], str]] = (
     ("check", _or_none(callable), "an async function or None"),
     ("max_batch", _positive, "an integer of at least 1"),
     ("max_concurrent", _or_none(_positive), "None or an integer of at least 1"),
+    ("group", _or_none(_record), "an attrs class or None"),
+    ("wire_name", _or_none(lambda value: isinstance(value, str)), "a string or None"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from aiohttp import web
 from candy_core.codec import dumps
 from candy_core.web.operation import Answer, Call, Operation, json_answer
 from candy_core.web.problems import MEDIA_TYPE, STATUSES, ProblemDocument
+from candy_core.web.rule_schemas import describe_content
 from candy_core.web.schemas import Drawing, Schema, reference
 from candy_core.web.services import Services
 
@@ -26,7 +28,11 @@ _WHEN: Mapping[str, str] = {
     "unauthenticated": "There is no valid key.",
     "forbidden": "The key lacks the scope.",
     "not_found": "There is no such thing, or not any more.",
-    "conflict": "A task of this id has another body.",
+    "not_managed": "The agent does not manage the object, and leaves it alone.",
+    "conflict": "A task of this id has another body; or several backends hold a rule of this name.",
+    "exists": "The rule is there already, or another one whose name leads to the same object.",
+    "stale": "The rule has changed since it was read.",
+    "field_conflict": "Somebody else owns a field of the object, and is named.",
     "ended": "The task has ended.",
     "too_large": "The body is larger than CANDY_MAX_BODY.",
     "unsupported_media_type": "The body is not sent as application/json, or is compressed.",
@@ -45,7 +51,7 @@ def operation(services: Services, every: Callable[[], Sequence[Operation]]) -> O
 
     @cache  # what is installed does not change while the agent runs
     def text() -> bytes:
-        return dumps(document(every(), _params(services), version=services.version))
+        return dumps(document(every(), _params(services), _groups(services), version=services.version))
 
     async def read(call: Call) -> web.Response:
         return json_answer(text())
@@ -62,9 +68,20 @@ def operation(services: Services, every: Callable[[], Sequence[Operation]]) -> O
     )
 
 
-def document(operations: Sequence[Operation], params: Mapping[str, type[Any]], *, version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document. ``params`` are the params classes of the installed executors by item type."""
+def document(
+    operations: Sequence[Operation],
+    params: Mapping[str, type[Any]],
+    groups: Mapping[str, type[Any] | None],
+    *,
+    version: str,
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document.
+
+    ``params`` are the params classes of the installed executors by item type, ``groups`` the classes of a group of a
+    rule file by rule type.
+    """
     schemas = _schemas_of(operations)
+    describe_content(schemas, groups)
     item = schemas.get("ItemRequest")
     if item is not None:
         known, found = _param_schemas(params)
@@ -142,6 +159,11 @@ def _params(services: Services) -> dict[str, type[Any]]:
     }
 
 
+def _groups(services: Services) -> dict[str, type[Any] | None]:
+    specs = [hosted.spec for hosted in services.host.rule_backends.values()]
+    return {spec.wire_name or spec.name: spec.group for spec in specs}
+
+
 def _describe(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": f"{one.method.lower()}{''.join(part.title() for part in _words(one.path))}",
@@ -158,7 +180,7 @@ def _describe(one: Operation) -> dict[str, Any]:
         described["x-candy-scope"] = one.scope
     if one.body is not None:
         name = _changes_name(one.body) if one.partial_body else one.body.__name__
-        described["requestBody"] = {"required": True, "content": {_JSON: {"schema": reference(name)}}}
+        described["requestBody"] = {"required": not one.optional_body, "content": {_JSON: {"schema": reference(name)}}}
     return described
 
 
@@ -236,6 +258,4 @@ def _codes(one: Operation) -> list[str]:
 
 
 def _words(path: str) -> list[str]:
-    return [
-        word for word in path.replace("{", "").replace("}", "").replace(".", "/").replace("_", "/").split("/") if word
-    ]
+    return [word for word in re.split(r"[./_{}-]", path) if word]

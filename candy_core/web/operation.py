@@ -116,6 +116,8 @@ class Operation:
     body: type[Any] | None = None
     partial_body: bool = False
     """Whether every key of the body may be left out."""
+    optional_body: bool = False
+    """Whether there may be no body at all."""
     answers: Mapping[int, Answer]
     codes: tuple[str, ...] = ()
 

@@ -21,6 +21,7 @@ from candy_core.codec.kinds import is_annotated, is_literal, is_mapping, is_row,
 from candy_core.model.heartbeat import Heartbeat
 from candy_core.model.secret import Secret
 from candy_core.model.task import Callback, ItemRequest, ItemResult, LogEntry, TaskRequest
+from candy_core.rules.documents import RuleDeletion, RuleRequest, SyncRequest
 
 Schema = dict[str, Any]  # a JSON Schema is free-form by nature
 
@@ -36,7 +37,7 @@ _REFINED: Mapping[tuple[type[Any], str], Schema] = {
     (LogEntry, "item_id"): {"anyOf": [*_ITEM_ID["anyOf"], {"type": "null"}]},
 }
 """What the records leave to the engine's checks."""
-_CLOSED = (TaskRequest, ItemRequest, Callback)
+_CLOSED = (TaskRequest, ItemRequest, Callback, RuleRequest, RuleDeletion, SyncRequest)
 """What callers write: unknown keys are an error there (contract section 1)."""
 _SPARSE = (Heartbeat,)
 """Written without the keys whose value is not known."""

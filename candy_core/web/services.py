@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from candy_core.engine import Engine
     from candy_core.heartbeat import HeartbeatService
     from candy_core.hosting import PluginHost
+    from candy_core.rules import RuleService
 
 
 def _never() -> bool:
@@ -36,6 +37,7 @@ class Services:
     host: PluginHost
     delivery: DeliveryService
     heartbeat: HeartbeatService
+    rules: RuleService
     runtime: RuntimeConfig
     keys: KeyRing
     metrics: Metrics

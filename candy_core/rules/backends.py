@@ -1,0 +1,146 @@
+"""The installed rule backends, and calls into them: whatever one does wrong comes out as an error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from candy_core.errors import BackendUnavailable, Invalid, Problem
+from candy_core.hosting import Hosted
+from candy_core.hosting.calls import Calls
+from candy_core.model.rule import Rule, RulePage, RuleRef, StoredRule
+from candy_core.ports.context import Logger
+from candy_core.ports.rule_backend import Expect, RuleBackend
+from candy_core.registry.faults import PluginFault, secrets_of, traceback_of
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Backend:
+    """One backend under the name that the caller has for it. Its methods are the port's, guarded.
+
+    They raise errors of the agent's own vocabulary alone: a fault of the plugin is logged with its traceback and told
+    as :class:`BackendUnavailable`.
+    """
+
+    type_name: str
+    hosted: Hosted[RuleBackend]
+    calls: Calls
+    log: Logger
+
+    @property
+    def name(self) -> str:
+        """The name it was announced with, whatever the caller calls it."""
+        return self.hosted.name
+
+    @property
+    def group(self) -> type[Any] | None:
+        """The class of a group of a rule file."""
+        kind: type[Any] | None = self.hosted.spec.group
+        return kind
+
+    async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
+        """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
+        return await self._ask(lambda port: port.list(namespace, limit=limit, cursor=cursor), RulePage)
+
+    async def get(self, ref: RuleRef) -> StoredRule:
+        """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
+        return await self._ask(lambda port: port.get(ref), StoredRule)
+
+    async def validate(self, rule: Rule) -> None:
+        """Raises :class:`Invalid` with every problem of the rule."""
+        problems: Sequence[object] = await self._ask(lambda port: _listed(port.validate(rule)), tuple)
+        if not all(isinstance(problem, Problem) for problem in problems):
+            raise self._fault("validate gave something else than problems", None)
+        if problems:
+            raise Invalid(problem for problem in problems if isinstance(problem, Problem))
+
+    async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
+        """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
+        return await self._ask(lambda port: port.apply(rule, expect, dry_run=dry_run), StoredRule)
+
+    async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
+        """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
+        return await self._ask(lambda port: port.delete(ref, expect, dry_run=dry_run), StoredRule)
+
+    async def _ask(self, call: Callable[[RuleBackend], Coroutine[Any, Any, T]], kind: type[T]) -> T:
+        async def ask() -> T:
+            return await call(await self.hosted.port())
+
+        asked = self.calls.start(ask())
+        try:
+            await asyncio.wait((asked,))
+        finally:  # whoever is cancelled here takes the call along
+            if not await self.calls.stop(asked, self.name):
+                self.log.error("rule_call_abandoned", plugin=self.hosted.plugin, type=self.name)
+        try:
+            answer = asked.result()
+        except (PluginFault, asyncio.CancelledError) as error:
+            raise self._fault(str(error), error.__cause__) from None
+        if not isinstance(answer, kind):
+            raise self._fault(f"it gave a {type(answer).__name__} where a {kind.__name__} was expected", None)
+        return answer
+
+    def _fault(self, why: str, cause: BaseException | None) -> BackendUnavailable:
+        hidden = secrets_of(self.hosted.settings)
+        trace = {"exception": traceback_of(cause, hidden=hidden)} if cause is not None else {}
+        self.log.error("rule_backend_failed", plugin=self.hosted.plugin, type=self.name, error=why, **trace)
+        return BackendUnavailable(
+            f"the rule backend {self.name!r} of plugin {self.hosted.plugin!r} failed; the agent's log has the reason"
+        )
+
+
+async def _listed(problems: Coroutine[Any, Any, Sequence[Problem]]) -> tuple[object, ...]:
+    return tuple(await problems)
+
+
+class Backends:
+    """Every rule backend that is installed."""
+
+    def __init__(self, hosted: Mapping[str, Hosted[RuleBackend]], logger: Logger) -> None:
+        self._hosted = hosted
+        self._calls = Calls()
+        self._log = logger
+
+    def all(self) -> tuple[Backend, ...]:
+        """Each once, by name, under the spelling that answers have for it."""
+        found = {hosted.name: hosted for hosted in self._hosted.values()}
+        return tuple(self._backend(hosted.spec.wire_name or name, hosted) for name, hosted in sorted(found.items()))
+
+    def named(self, type_name: str) -> Backend | None:
+        """The backend that a caller names, by name or alias."""
+        hosted = self._hosted.get(type_name)
+        return self._backend(type_name, hosted) if hosted is not None else None
+
+    def expect(self, type_name: str, path: str) -> Backend:
+        """The same; raises :class:`Invalid` that lists what is installed."""
+        found = self.named(type_name)
+        if found is None:
+            raise Invalid([self.unknown(path)])
+        return found
+
+    def unknown(self, path: str) -> Problem:
+        """What to say of a type that nobody serves (contract section 5)."""
+        installed = ", ".join(backend.type_name for backend in self.all())
+        return Problem(path, f"expected one of the installed types: {installed or 'there are none'}")
+
+    def _backend(self, type_name: str, hosted: Hosted[RuleBackend]) -> Backend:
+        return Backend(type_name=type_name, hosted=hosted, calls=self._calls, log=self._log)
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Bound what is done inside; raises :class:`BackendUnavailable` when the time is up."""
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            yield
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        why = f"no answer within {seconds:g} s; what was asked for may or may not have been done"
+        raise BackendUnavailable(why) from None

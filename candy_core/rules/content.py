@@ -1,0 +1,174 @@
+"""What a rule holds: ``content`` to groups, and groups to ``content`` (contract section 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from candy_core.codec import dumps, loads, params_reader, to_json
+from candy_core.codec.problems import unknown_key
+from candy_core.errors import BadJson, Invalid, Problem
+from candy_core.model.task import Json
+from candy_core.rules.documents import RuleDraft
+from candy_core.rules.yaml_reading import MAX_BYTES, read_yaml
+from candy_core.rules.yaml_writing import write_yaml
+
+Groups = tuple[Mapping[str, Json], ...]
+
+PATH = "$.content"
+DEFAULT_FOR = "5m"
+DEFAULT_LABELS: Mapping[str, str] = {"severity": "warning"}
+
+_RULE_FILE = re.compile(r"""^[ \t{]*(["']groups["']\s*:|groups\s*:(?=\s|$))""", re.MULTILINE)
+_OTHER_MAPPING = re.compile(r"""\A(?:[ \t]*(?:#.*)?\n|---.*\n)*["']?[A-Za-z_][\w-]*["']?:(?:\s|\Z)""")
+"""The first line is a key of YAML, which no expression is: after a colon the name of a series goes on."""
+
+
+def groups_of(draft: RuleDraft, group: type[Any] | None) -> Groups:
+    """The groups that a draft asks for, in canonical form where the backend has a class for its groups.
+
+    Raises :class:`Invalid` with every problem: at ``$.content`` where there are no groups to be had, with lines, else
+    at their place in the rule file (``$.groups[0].rules[1].expr``).
+    """
+    content = draft.content
+    if isinstance(content, str):
+        file = _read_text(content)
+    elif isinstance(content, Mapping):
+        file = content
+        if len(dumps(content)) > MAX_BYTES:
+            raise _refused(f"expected at most {MAX_BYTES} bytes")
+    else:
+        raise _refused("expected an expression, a rule file as YAML or JSON text, or a rule file as an object")
+    if file is None:
+        groups: tuple[Json, ...] = (_alert(draft, str(content).strip()),)
+    else:
+        groups = tuple(_filled(each, draft) for each in _groups_in(file))
+    return _canonical(groups, group)
+
+
+def content_of(groups: Iterable[Mapping[str, Json]], group: type[Any] | None) -> str:
+    """Groups as a rule file in YAML, which :func:`groups_of` reads back as the equal groups."""
+    # A class knows by itself which of its fields are numbers.
+    return write_yaml({"groups": list(groups)}, tagged=group is None)
+
+
+def the_alert(groups: Iterable[Mapping[str, Json]]) -> Mapping[str, Json] | None:
+    """The alert of a rule that holds exactly one, beside any recording rules."""
+    alerts = [rule for each in groups for rule in _rules_of(each) if isinstance(rule, Mapping) and "alert" in rule]
+    return alerts[0] if len(alerts) == 1 else None
+
+
+def _read_text(text: str) -> Json:
+    """A rule file as it is written, or ``None`` for a text that is an expression."""
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise _refused("expected an expression or a rule file, and not an empty text")
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise _refused(f"expected at most {MAX_BYTES} bytes")
+    as_json = _json_object(text)
+    if as_json is not None:
+        return as_json
+    if _RULE_FILE.search(text):
+        return read_yaml(text, path=PATH)
+    if _OTHER_MAPPING.match(text):
+        raise _refused("expected an expression, or a rule file whose first key is groups")
+    return None
+
+
+def _json_object(text: str) -> Json:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = loads(text)
+    except BadJson:
+        return None  # a selector, or YAML in braces, which then is told what is wrong with it
+    return value if isinstance(value, dict) else None
+
+
+def _groups_in(file: Json) -> list[Json]:
+    if not isinstance(file, Mapping):
+        raise _refused("expected a rule file: a mapping with the key groups")
+    if "apiVersion" in file and "spec" in file:
+        raise _refused("expected a rule file, and this is a whole Kubernetes object: give what stands under its spec")
+    problems = [
+        Problem(f"{PATH}.{str(key)[:80]}", unknown_key(str(key), ["groups"])) for key in file if key != "groups"
+    ]
+    groups = file.get("groups")
+    if not isinstance(groups, list | tuple) or not groups:
+        problems.append(Problem("$.groups", "expected a list with at least one group"))
+    if problems:
+        raise Invalid(problems)
+    return list(groups) if isinstance(groups, list | tuple) else []
+
+
+def _alert(draft: RuleDraft, expression: str) -> dict[str, Json]:
+    """The group of one alert that an expression stands for."""
+    stem = draft.key.rpartition(".")[0] or draft.key
+    alert: dict[str, Json] = {
+        "alert": draft.name,
+        "expr": expression,
+        "for": draft.for_ or DEFAULT_FOR,
+        "labels": dict(DEFAULT_LABELS) | dict(draft.labels),
+    }
+    if draft.annotations:
+        alert["annotations"] = dict(draft.annotations)
+    return {"name": stem or draft.name, "rules": [alert]}
+
+
+def _filled(group: Json, draft: RuleDraft) -> Json:
+    """A group in which the alerts have from the draft what they do not say themselves."""
+    if not isinstance(group, Mapping) or not (draft.for_ or draft.labels or draft.annotations):
+        return group
+    rules = group.get("rules")
+    if not isinstance(rules, list | tuple):
+        return group
+    return {**group, "rules": [_filled_rule(rule, draft) for rule in rules]}
+
+
+def _filled_rule(rule: Json, draft: RuleDraft) -> Json:
+    if not isinstance(rule, Mapping) or "alert" not in rule:
+        return rule
+    filled = dict(rule)
+    if draft.for_ and filled.get("for") is None:
+        filled["for"] = draft.for_
+    for key, given in (("labels", draft.labels), ("annotations", draft.annotations)):
+        own = filled.get(key)
+        if given and (own is None or isinstance(own, Mapping)):
+            filled[key] = dict(given) | dict(own or {})
+    return filled
+
+
+def _canonical(groups: Iterable[Json], group: type[Any] | None) -> Groups:
+    made: list[Mapping[str, Json]] = []
+    problems: list[Problem] = []
+    for index, each in enumerate(groups):
+        path = f"$.groups[{index}]"
+        if not isinstance(each, Mapping):
+            problems.append(Problem(path, "expected an object"))
+        elif group is None:
+            made.append(each)
+        else:
+            try:
+                made.append(_written(params_reader.read(each, group, path=path)))
+            except Invalid as error:
+                problems += error.problems
+    if problems:
+        raise Invalid(problems)
+    return tuple(made)
+
+
+def _written(record: object) -> Mapping[str, Json]:
+    value = to_json(record, drop_none=True)
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(record).__name__} is not written as an object")
+    return value
+
+
+def _rules_of(group: Json) -> tuple[Json, ...]:
+    rules = group.get("rules") if isinstance(group, Mapping) else None
+    return tuple(rules) if isinstance(rules, list | tuple) else ()
+
+
+def _refused(what: str) -> Invalid:
+    return Invalid([Problem(PATH, what)])

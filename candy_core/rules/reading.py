@@ -1,0 +1,71 @@
+"""Requests about rules: what is read out of them, with every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from attrs import frozen
+
+from candy_core.codec import request_reader
+from candy_core.errors import Invalid, Problem
+from candy_core.model.rule import Rule
+from candy_core.model.task import Json
+from candy_core.rules.backends import Backend, Backends
+from candy_core.rules.content import groups_of
+from candy_core.rules.documents import RuleDraft
+from candy_core.rules.marks import rule_of
+
+D = TypeVar("D", bound=RuleDraft)
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """A rule that a caller wants to hold, and where."""
+
+    backend: Backend
+    rule: Rule
+    version: str
+    """The version that the caller's change is based on; empty where it names none."""
+
+
+def read_wanted(body: Json, kind: type[D], backends: Backends) -> tuple[D, Wanted]:
+    """A rule as it came.
+
+    Raises :class:`Invalid` with every problem: of its shape, of its type, and of the content as far as it can be read.
+    """
+    problems: list[Problem] = []
+    try:
+        draft = request_reader.read(body, kind)
+    except Invalid as error:
+        problems += error.problems
+        salvaged = _salvaged(body, kind, error)
+        if salvaged is None:
+            raise
+        draft = salvaged
+    backend = backends.named(draft.type)
+    if backend is None and not any(problem.path == "$.type" for problem in problems):
+        problems.append(backends.unknown("$.type"))
+    try:
+        groups = groups_of(draft, backend.group if backend is not None else None)
+    except Invalid as error:
+        problems += error.problems
+    if problems or backend is None:
+        raise Invalid(problems)
+    return draft, Wanted(backend=backend, rule=rule_of(draft, groups), version=draft.resource_version)
+
+
+def _salvaged(body: Json, kind: type[D], error: Invalid) -> D | None:
+    """What is right of a draft, so that its content can be looked at too; ``None`` where there is none to look at."""
+    if not isinstance(body, Mapping) or "content" not in body:
+        return None
+    bad = [problem.path for problem in error.problems]
+    right = {
+        key: value
+        for key, value in body.items()
+        if not any(path == f"$.{key}" or path.startswith((f"$.{key}.", f"$.{key}[", f"$['{key}")) for path in bad)
+    }
+    try:
+        return request_reader.read({"name": "rule", "type": "", **right}, kind)
+    except Invalid:
+        return None

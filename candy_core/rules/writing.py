@@ -1,0 +1,208 @@
+"""Writes of rules: counted and logged, and for a sync carried through outages and races.
+
+A write whose answer did not arrive may have happened. So after every failure that may pass the object is read again,
+and what is there decides what is still to be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from attrs import define, field, frozen
+
+from candy_core.errors import CandyError, Exists, NotFound, NotManaged, Retriable, Stale
+from candy_core.metrics import Metrics
+from candy_core.model.rule import RulePage, RuleRef, StoredRule
+from candy_core.ports.context import Logger
+from candy_core.ports.rule_backend import Absent, Version
+from candy_core.rules.backends import Backend
+from candy_core.rules.marks import is_like
+from candy_core.rules.reading import Wanted
+
+_MOST_RACES = 5
+"""Times that a write may find the object changed since it was read; then somebody else is at it all the time."""
+
+
+@frozen(kw_only=True)
+class Retrying:
+    """How long a sync carries on while a backend cannot be had, in seconds.
+
+    Between two attempts ``first``, then twice that, at most ``most``. A backend that has not answered for ``window`` is
+    given up; ``listing`` is the same for the lists that a sync begins with, when nothing has been written yet.
+    """
+
+    first: float = 0.25
+    most: float = 4.0
+    window: float = 45.0
+    listing: float = 2.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Writes:
+    """Counts and logs every write."""
+
+    def __init__(self, metrics: Metrics, logger: Logger) -> None:
+        self._metrics = metrics
+        self._log = logger
+
+    @contextmanager
+    def told(self, backend: Backend, ref: RuleRef, result: str, *, dry_run: bool) -> Iterator[None]:
+        """Around one write: ``result`` is what it is counted as when nothing is raised, else the error's code."""
+        code, why = result, ""
+        try:
+            yield
+        except CandyError as error:
+            code, why = error.code, str(error)
+            raise
+        finally:
+            if not dry_run:
+                self._metrics.rules_writes.labels(backend.name, code).inc()
+                log = self._log.warning if why else self._log.info
+                log("rule_write", type=backend.name, namespace=ref.namespace, rule=ref.name, result=code, detail=why)
+
+    @contextmanager
+    def syncing(self) -> Iterator[None]:
+        """Around a whole sync."""
+        with self._metrics.rules_sync_seconds.time():
+            yield
+
+
+@define
+class Patience:
+    """Waits for backends that cannot be had, each for no longer than its window since it was last heard of."""
+
+    retrying: Retrying
+    window: float
+    _silent_since: dict[str, float] = field(factory=dict)
+
+    def heard(self, backend: Backend) -> None:
+        """It has answered."""
+        self._silent_since.pop(backend.name, None)
+
+    async def wait(self, backend: Backend, error: Retriable, attempt: int) -> None:
+        """Wait before the next attempt, ``attempt`` counting from 1; raises ``error`` where that would be too long."""
+        now = self.retrying.clock()
+        silent = now - self._silent_since.setdefault(backend.name, now)
+        delay = min(self.retrying.first * 2.0 ** min(attempt - 1, 30), self.retrying.most)
+        if silent + delay > self.window:
+            raise error
+        await self.retrying.sleep(delay)
+
+    async def get(self, backend: Backend, ref: RuleRef) -> StoredRule | None:
+        """What is there now, however long that takes to be told."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                stored: StoredRule | None = await backend.get(ref)
+            except NotFound:
+                stored = None
+            except Retriable as error:
+                await self.wait(backend, error, attempt)
+                continue
+            self.heard(backend)
+            return stored
+
+    async def page(self, backend: Backend, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
+        """A page of a listing."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                page = await backend.list(namespace, limit=limit, cursor=cursor)
+            except Retriable as error:
+                await self.wait(backend, error, attempt)
+                continue
+            self.heard(backend)
+            return page
+
+
+@frozen(kw_only=True)
+class Carrier:
+    """Carries single writes of a sync through to their end."""
+
+    writes: Writes
+    patience: Patience
+    dry_run: bool
+
+    async def hold(self, wanted: Wanted, present: StoredRule | None) -> str:
+        """Make the backend hold a rule, ``present`` being what was read last: created, updated or unchanged.
+
+        Raises what cannot be helped, the last error of an outage among it.
+        """
+        backend, rule = wanted.backend, wanted.rule
+        result = "unchanged"
+        checked = uncertain = False
+        attempt = races = 0
+        while True:
+            if present is not None and is_like(present, rule):
+                return result if uncertain else "unchanged"
+            _check_present(wanted, present)
+            if not uncertain:
+                result = "created" if present is None else "updated"
+            try:
+                if not checked:
+                    await backend.validate(rule)
+                    checked = True
+                expect = Absent() if present is None else Version(present.version)
+                with self.writes.told(backend, rule.ref, result, dry_run=self.dry_run):
+                    await backend.apply(rule, expect, dry_run=self.dry_run)
+            except Retriable as error:
+                attempt += 1
+                uncertain = uncertain or (checked and not self.dry_run)
+                await self.patience.wait(backend, error, attempt)
+                present = await self.patience.get(backend, rule.ref)
+            except (Exists, NotFound, Stale) as error:
+                races += 1
+                if races > _MOST_RACES:
+                    raise
+                present = await self.patience.get(backend, rule.ref)
+                if present is None and isinstance(error, Exists):
+                    raise  # the object is kept for another name
+            else:
+                self.patience.heard(backend)
+                return result
+
+    async def remove(self, backend: Backend, present: StoredRule) -> str:
+        """Have a rule deleted that was there when it was read last."""
+        ref = present.rule.ref
+        attempt = races = 0
+        now: StoredRule | None = present
+        while now is not None:
+            if not now.managed:
+                raise _not_managed(now)
+            try:
+                with self.writes.told(backend, ref, "deleted", dry_run=self.dry_run):
+                    await backend.delete(ref, Version(now.version), dry_run=self.dry_run)
+            except NotFound:
+                break
+            except Retriable as error:
+                attempt += 1
+                await self.patience.wait(backend, error, attempt)
+            except Stale:
+                races += 1
+                if races > _MOST_RACES:
+                    raise
+            else:
+                self.patience.heard(backend)
+                break
+            now = await self.patience.get(backend, ref)
+        return "deleted"
+
+
+def _check_present(wanted: Wanted, present: StoredRule | None) -> None:
+    if present is not None and not present.managed:
+        raise _not_managed(present)
+    if wanted.version and (present is None or present.version != wanted.version):
+        raise Stale(f"The rule {wanted.rule.ref.name!r} is not of the version any more that the change is based on.")
+
+
+def _not_managed(stored: StoredRule) -> NotManaged:
+    ref = stored.rule.ref
+    return NotManaged(
+        f"The object {stored.object_name!r} in {ref.namespace} is not managed by the agent, which leaves it alone."
+    )
