@@ -17,6 +17,7 @@ from candy_ssh.host_keys import Trusted
 from candy_ssh.login import Login
 
 _TOO_MANY_TRIES = "Too many authentication failures"
+_CLOSED = "it closes the connection before the login: MaxStartups is reached, or this agent's address is refused"
 _RETRY = (0.2, 1.0)
 """Seconds, at random, before the one further try: a server that is busy refuses many at one time."""
 
@@ -91,7 +92,7 @@ async def connect(
             busy = isinstance(error, ConnectionResetError | asyncssh.ConnectionLost) and not client.greeted
             wait = random.uniform(*_RETRY)  # noqa: S311  # spreads tries, hides nothing
             if last or not busy or loop.time() + wait >= deadline:
-                raise _unable(error, target) from None
+                raise Unable(Reason.UNREACHABLE, _CLOSED) if busy else _unable(error, target) from None
             await asyncio.sleep(wait)
     raise AssertionError("the last try either returns or raises")
 

@@ -83,25 +83,24 @@ class SshExecutor:
         gate = asyncio.Semaphore(self.settings.concurrency)
 
         async def one(host: Host) -> None:
-            try:
-                async with gate:
+            async with gate:
+                found[host] = _failed(Reason.CANCELED, texts.sentence(work.run.locale, texts.NOT_REACHED))
+                try:
                     found[host] = await self._on(host, work)
-            except asyncio.CancelledError:
-                not_run = texts.sentence(work.run.locale, texts.NOT_RUN)
-                found[host] = _failed(Reason.CANCELED, not_run)
-            except Exception:
-                # One host costs only itself; what it was is in the log, and only there.
-                work.run.logger.exception("ssh.host_failed", host=host)
-                found[host] = _failed(Reason.PLUGIN_ERROR, item_sentences.plugin_error(work.run.locale, "ssh"))
+                except Exception:
+                    # One host costs only itself; what it was is in the log, and only there.
+                    work.run.logger.exception("ssh.host_failed", host=host)
+                    found[host] = _failed(Reason.PLUGIN_ERROR, item_sentences.plugin_error(work.run.locale, "ssh"))
 
         try:
             async with asyncio.TaskGroup() as group:
                 for host in hosts:
                     group.create_task(one(host))
         except asyncio.CancelledError:
-            if not any(outcome.stats for outcome in found.values()):
+            if not found:
                 raise
-        return summed_up([(host, found[host]) for host in hosts if host in found], work.run.locale, self._limit)
+        not_run = _failed(Reason.CANCELED, texts.sentence(work.run.locale, texts.NOT_RUN))
+        return summed_up([(host, found.get(host, not_run)) for host in hosts], work.run.locale, self._limit)
 
     async def _on(self, host: Host, work: _Work) -> Outcome:
         locale = work.run.locale
@@ -121,7 +120,11 @@ class SshExecutor:
             return _failed(Reason.UNREACHABLE, item_sentences.unreachable(locale, host, why))
         except Broken as broken:
             return self._broken(host, broken.finished, work, head)
-        return judge_output(work.params, ended.finished, locale, head, work.command)
+        told = judge_output(work.params, ended.finished, locale, head, work.command)
+        if ended.canceled:
+            message = texts.sentence(locale, texts.STILL_RUNNING)
+            return evolve(told, status=ItemStatus.FAILED, reason=Reason.CANCELED, message=message)
+        return told
 
     async def _at(self, target: Target, work: _Work) -> Ended:
         async with self.pool.session(target) as connection:

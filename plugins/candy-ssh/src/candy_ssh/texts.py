@@ -17,6 +17,8 @@ ALL_NORMAL = "All {total} hosts are normal"
 SOME = "{bad} of {total} hosts are not normal; {host}: {message}"
 MORE = "and {count} more"
 NOT_RUN = "not run"
+NOT_REACHED = "it had not been reached when the item was ended"
+STILL_RUNNING = "the command was still running when the item was ended"
 
 catalogue = Catalogue("candy_ssh", Path(__file__).parent / "locales")
 sentence = catalogue.sentence

@@ -60,7 +60,8 @@ young() {
                 if (text == "") continue
                 name = text; sub(/^[^(]*\(/, "", name); sub(/[^A-Za-z0-9_.-].*/, "", name)
                 sub(/.*\) /, "", text)
-                if (split(text, f, " ") >= 20 && f[20] + 0 >= since + 0) print "c", pid, f[20], f[2], f[4], f[1], (name == "" ? "?" : name)
+                if (split(text, f, " ") < 20 || f[20] + 0 < since + 0) continue
+                print "c", pid, f[20], f[2], f[4], f[1], (name == "" ? "?" : name)
             }
         }' /proc/[0-9]*
 }
