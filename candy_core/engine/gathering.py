@@ -40,6 +40,7 @@ class Gathered:
 def gather(claim: Claim, executors: Mapping[str, HostedExecutor]) -> Gathered:
     """Read the items' params, and put those with one batch key into one call of at most ``max_batch`` items.
 
+    The items of a call have one timeout, too: an executor is told of one deadline, and paces itself by it.
     Those that ask the same besides (``question_key``) are one towards that, and always in the same call.
     """
     gathered = Gathered({}, [])
@@ -53,10 +54,11 @@ def gather(claim: Claim, executors: Mapping[str, HostedExecutor]) -> Gathered:
         hosted, params = found
         part = _part(index, planned, params)
         calls = gathered.calls.setdefault(hosted, deque())
-        key = _key(hosted.spec.batch_key, params)
-        if key is None:
+        own = _key(hosted.spec.batch_key, params)
+        if own is None:
             calls.append([part])
             continue
+        key = (planned.timeout or claim.timeout, own)
         question = _key(hosted.spec.question_key, params)
         if question is not None and (batch := asked.get((hosted, key, question))) is not None:
             batch.parts.append(part)
