@@ -1,0 +1,63 @@
+"""The one module that knows the ``kubernetes`` package: a second to import and 22 MB, so both happen late.
+
+Its ``kubernetes.aio`` says how a user's entry and a pod's service account let somebody in. Requests go over a session
+of our own (:mod:`candy_kit_kube.cluster`): its own one reads answers without a bound and into classes of its models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from candy_core import Json
+from candy_kit_kube.kubeconfig import Unusable
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import Configuration
+    from kubernetes.aio.config.kube_config import KubeConfigLoader
+
+_TOKEN = "BearerToken"  # noqa: S105 a key, no token
+
+
+async def user_authorization(user: Mapping[str, Json]) -> str:
+    """The ``Authorization`` header of a kubeconfig's user: token, password, OIDC, GCP. Raises :class:`Unusable`."""
+    document: dict[str, Json] = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": ""}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    configuration, loader_class = await asyncio.to_thread(_imported)
+    try:
+        await loader_class(document, config_base_path="").load_and_set(configuration)  # type: ignore[no-untyped-call]
+    except Exception as error:  # noqa: BLE001 they are of all kinds, and their texts quote what they were given
+        raise Unusable(f"the user's entry of the kubeconfig cannot be used ({type(error).__name__})") from None
+    return configuration.api_key.get(_TOKEN, "")
+
+
+def pod_account(environ: Mapping[str, str], token: Path, authority: Path) -> tuple[str, str]:
+    """The address and the ``Authorization`` header of a pod's service account.
+
+    Reads files. Raises :class:`Unusable`.
+    """
+    from kubernetes.aio.client import Configuration
+    from kubernetes.aio.config import ConfigException
+    from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+
+    configuration = Configuration()
+    loader = InClusterConfigLoader(str(token), str(authority), try_refresh_token=False, environ=environ)  # type: ignore[no-untyped-call]
+    try:
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, ValueError):
+        raise Unusable(f"the pod's service account ({token}, {authority}) cannot be read") from None
+    return configuration.host, configuration.api_key[_TOKEN]
+
+
+def _imported() -> tuple[Configuration, type[KubeConfigLoader]]:
+    """An empty configuration and what fills it. The first call imports."""
+    from kubernetes.aio.client import Configuration
+    from kubernetes.aio.config.kube_config import KubeConfigLoader
+
+    return Configuration(), KubeConfigLoader

@@ -1,0 +1,39 @@
+"""Which custom resource holds the rules of one type."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class RuleResource:
+    """A custom resource with rule groups in ``spec.groups``: ``monitoring.coreos.com``, ``v1``, ``prometheusrules``,
+    ``PrometheusRule``, say.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, as objects have it."""
+        return f"{self.group}/{self.version}"
+
+    @property
+    def definition(self) -> str:
+        """The name of the CustomResourceDefinition."""
+        return f"{self.plural}.{self.group}"
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """The path of an object, of a namespace's list, or of the list of all namespaces; every part is quoted."""
+        parts = ["apis", self.group, self.version]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(name)
+        return "".join(f"/{quote(part, safe='')}" for part in parts)

@@ -1,0 +1,272 @@
+"""A hostile API server over real sockets, and clusters and backends opened as a plugin opens them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import structlog
+from attrs import define, field, frozen
+from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
+
+from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
+
+PROMETHEUS_RULE = RuleResource(
+    group="monitoring.coreos.com", version="v1", plural="prometheusrules", kind="PrometheusRule"
+)
+VM_RULE = RuleResource(group="operator.victoriametrics.com", version="v1beta1", plural="vmrules", kind="VMRule")
+
+
+@frozen
+class Asked:
+    """What the server was sent."""
+
+    line: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@define
+class Peer:
+    """One request on the server's side, and the raw socket to answer it on."""
+
+    request: Asked
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, body: object, status: str = "200 OK", extra: str = "") -> None:
+        """A whole, well-formed HTTP answer; anything but bytes is sent as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n{extra}\r\n"
+        await self.send(head.encode() + raw)
+
+    def reset(self) -> None:
+        """Break the connection off with a RST."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+Behaviour = Callable[[Peer], Awaitable[None]]
+
+
+@define
+class Server:
+    """A server that does to every request what ``behaviour`` says."""
+
+    url: str
+    requests: list[Asked] = field(factory=list)
+    open: int = 0
+    """Connections that are open now."""
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    line, *rest = head.rstrip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
+    return Asked(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    """Start a server with a behaviour of its own, over TLS with ``ssl``; all end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(behaviour: Behaviour, **options: Any) -> Server:
+            handlers: set[asyncio.Task[None]] = set()
+
+            async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                handler = asyncio.current_task()
+                assert handler is not None
+                handlers.add(handler)
+                server.open += 1
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                    while True:
+                        request = await _read(reader)
+                        server.requests.append(request)
+                        answered = asyncio.ensure_future(behaviour(Peer(request, writer)))
+                        left = asyncio.ensure_future(reader.read(1))
+                        try:
+                            await asyncio.wait({answered, left}, return_when=asyncio.FIRST_COMPLETED)
+                            if left.done() and not answered.done():
+                                break  # the client has gone
+                            await answered
+                        finally:
+                            for each in (answered, left):
+                                each.cancel()
+                            await asyncio.gather(answered, left, return_exceptions=True)
+                        if writer.is_closing():
+                            break
+                server.open -= 1
+                writer.close()
+
+            listener = await asyncio.start_server(handle, "127.0.0.1", 0, **options)
+            scheme = "https" if options.get("ssl") else "http"
+            server = Server(f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+
+            async def stop() -> None:
+                listener.close()
+                for handler in handlers:
+                    handler.cancel()
+                await asyncio.gather(*handlers, return_exceptions=True)
+
+            stack.push_async_callback(stop)
+            return server
+
+        yield start
+
+
+def kubeconfig_text(server: str, *, cluster: object = None, user: object = None) -> str:
+    """A kubeconfig with one context; JSON is YAML."""
+    return json.dumps(
+        {
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server, **(cluster or {})}}],  # type: ignore[dict-item]
+            "users": [{"name": "u", "user": user or {}}],
+        }
+    )
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Callable[..., Path]:
+    """Write a kubeconfig for a server's address; ``cluster`` and ``user`` are further entries, ``name`` the file's."""
+
+    def write(server: str, name: str = "kubeconfig", **entries: object) -> Path:
+        path = tmp_path / name
+        path.write_text(kubeconfig_text(server, **entries))
+        return path
+
+    return write
+
+
+async def no_credential(name: str) -> Secret:
+    raise AssertionError(f"nobody asks for the credential {name}")
+
+
+def plugin_context(limit: int = 32 * 1024 * 1024) -> PluginContext:
+    return PluginContext(
+        plugin="kubernetes",
+        agent_id="agent",
+        core_version="0.1.0",
+        logger=structlog.get_logger(),
+        credential=no_credential,
+        limits=ByteLimits(answer=limit),
+    )
+
+
+class OpenCluster(Protocol):
+    async def __call__(self, kubeconfig: Path | None = None, **options: Any) -> Cluster: ...
+
+
+@pytest.fixture
+async def open_kube(tmp_path: Path) -> AsyncIterator[OpenCluster]:
+    """Open a cluster in surroundings that hold nothing but what the test says; closed at its end.
+
+    ``environ``, ``home``, ``service_account`` are the surroundings', ``limit`` is in bytes, the rest are settings.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def start(kubeconfig: Path | None = None, **options: Any) -> Cluster:
+            surroundings = Surroundings(
+                environ=options.pop("environ", {}),
+                home=options.pop("home", tmp_path / "home"),
+                service_account=options.pop("service_account", tmp_path / "service_account"),
+            )
+            context = plugin_context(options.pop("limit", 32 * 1024 * 1024))
+            settings = ClusterSettings(kubeconfig=kubeconfig, **options)
+            return await stack.enter_async_context(open_cluster(context, settings, surroundings))
+
+        yield start
+
+
+@pytest.fixture
+async def cluster(kube_cluster: Any, open_kube: OpenCluster) -> Cluster:
+    """The real one, as its administrator."""
+    return await open_kube(kube_cluster.kubeconfig)
+
+
+async def nothing_wrong(rule: Rule) -> Sequence[Problem]:
+    return ()
+
+
+@pytest.fixture
+def backend(cluster: Cluster) -> CustomRuleBackend:
+    """Rules as PrometheusRules of the real cluster. To this API server their groups are one field."""
+    return CustomRuleBackend(cluster, PROMETHEUS_RULE, validate=nothing_wrong)
+
+
+@pytest.fixture
+def vm_backend(cluster: Cluster) -> CustomRuleBackend:
+    """Rules as VMRules of the real cluster. To this API server each of their groups is a field of its own."""
+    return CustomRuleBackend(cluster, VM_RULE, validate=nothing_wrong)
+
+
+@pytest.fixture
+def make_rule(kube_namespace: str) -> Callable[..., Rule]:
+    """A rule of one group with one alert, in the test's namespace; or with the groups given."""
+
+    def make(name: str = "HighCPU", expr: str = "up == 0", *groups: Any, **annotations: str) -> Rule:
+        one = {
+            "name": "node",
+            "rules": [{"alert": "Down", "expr": expr, "for": "5m", "labels": {"severity": "warning"}}],
+        }
+        return Rule(
+            ref=RuleRef(name=name, namespace=kube_namespace),
+            groups=groups or (one,),
+            annotations={f"candy-agent.io/{key}": value for key, value in annotations.items()},
+        )
+
+    return make
+
+
+class Objects:
+    """What somebody else does to the objects of one resource in the test's namespace, past the agent."""
+
+    def __init__(self, cluster: Any, resource: RuleResource, namespace: str) -> None:
+        self.api = cluster.api
+        self.resource = resource
+        self.namespace = namespace
+
+    def apply(self, name: str, groups: Any, manager: str = "somebody", *, force: bool = False, **metadata: Any) -> Any:
+        """Server-side apply under another manager's name."""
+        body = {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "metadata": {"name": name, "namespace": self.namespace, **metadata},
+            "spec": {"groups": groups},
+        }
+        return self.api.apply(body, field_manager=manager, force=force)[0]
+
+    def get(self, name: str) -> Any:
+        """The object as it is."""
+        return self.api.get(self.resource.api_version, self.resource.kind, name, namespace=self.namespace)
+
+    def names(self) -> list[str]:
+        """Which objects there are."""
+        found = self.api.items(self.resource.api_version, self.resource.kind, namespace=self.namespace)
+        return [each["metadata"]["name"] for each in found]
+
+    def delete(self, name: str) -> None:
+        self.api.delete(self.resource.api_version, self.resource.kind, name, namespace=self.namespace)
+
+
+@pytest.fixture
+def objects(kube_cluster: Any, kube_namespace: str) -> Objects:
+    return Objects(kube_cluster, PROMETHEUS_RULE, kube_namespace)
+
+
+@pytest.fixture
+def vm_objects(kube_cluster: Any, kube_namespace: str) -> Objects:
+    return Objects(kube_cluster, VM_RULE, kube_namespace)

@@ -1,0 +1,262 @@
+"""Writing against a real API server: of racing writers one wins, and nobody is overwritten unawares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+from candy_kit_kube import CustomRuleBackend
+
+from candy_core import (
+    Absent,
+    Anything,
+    CandyError,
+    Exists,
+    Invalid,
+    NotFound,
+    NotManaged,
+    Rule,
+    RuleRef,
+    Stale,
+    StoredRule,
+    Version,
+)
+
+MakeRule = Callable[..., Rule]
+ANNOTATION = "candy-agent.io/name"
+
+
+async def outcomes(*calls: Any) -> list[StoredRule | BaseException]:
+    """What becomes of calls that are made at once."""
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_rule_is_created_and_read_back(backend: CustomRuleBackend, make_rule: MakeRule, objects: Any) -> None:
+    """Contract §5: `HighCPUUsage` is no legal object name … the original stands in an annotation."""
+    rule = make_rule("HighCPUUsage", "up == 0", config_map="rules", key="node.yaml")
+    made = await backend.apply(rule, Absent(), dry_run=False)
+    assert (made.object_name, made.managed, made.rule) == ("highcpuusage", True, rule)
+    assert await backend.get(rule.ref) == made
+    there = objects.get("highcpuusage")
+    assert there["metadata"]["annotations"][ANNOTATION] == "HighCPUUsage"
+    assert there["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "candy-agent"}
+    assert [(each["manager"], each["operation"]) for each in there["metadata"]["managedFields"]] == [
+        ("candy-agent", "Apply")
+    ]
+    assert made.version == there["metadata"]["resourceVersion"]
+    assert made.created_at is not None
+    assert made.updated_at is not None
+    assert made.updated_at >= made.created_at
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_of_racing_creates_one_succeeds(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any, known: bool
+) -> None:
+    """Contract §5: every apply with a resourceVersion, for a create one that cannot match; 409 `exists`."""
+    if known:  # then a create is one request, without a dry run before it
+        await backend.apply(make_rule("first"), Absent(), dry_run=False)
+    found = await outcomes(
+        *(backend.apply(make_rule("raced", f"up == {n}"), Absent(), dry_run=False) for n in range(12))
+    )
+    won = [each for each in found if isinstance(each, StoredRule)]
+    assert len(won) == 1
+    assert [type(each) for each in found if each is not won[0]] == [Exists] * 11
+    assert objects.get("raced")["spec"]["groups"] == list(won[0].rule.groups)
+
+
+async def test_of_racing_updates_one_succeeds(backend: CustomRuleBackend, make_rule: MakeRule, objects: Any) -> None:
+    """Contract §5: every apply with a resourceVersion (of what was read); 409 `stale`."""
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    expect = Version(made.version)
+    found = await outcomes(*(backend.apply(make_rule(expr=f"up == {n}"), expect, dry_run=False) for n in range(1, 13)))
+    won = [each for each in found if isinstance(each, StoredRule)]
+    assert len(won) == 1
+    assert [type(each) for each in found if each is not won[0]] == [Stale] * 11
+    assert objects.get("highcpu")["spec"]["groups"] == list(won[0].rule.groups)
+    assert won[0].version != made.version
+
+
+async def test_an_update_of_whatever_is_there_gets_through_while_others_write(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """The port: `Anything` is replaced, or made where there is nothing."""
+    first, second = await asyncio.gather(
+        *(backend.apply(make_rule(expr=f"up == {n}"), Anything(), dry_run=False) for n in (1, 2))
+    )
+    assert first.version != second.version
+    assert objects.get("highcpu")["spec"]["groups"][0]["rules"][0]["expr"] in ("up == 1", "up == 2")
+
+
+async def test_an_old_version_is_stale_and_a_rule_that_is_not_there_not_found(
+    backend: CustomRuleBackend, make_rule: MakeRule
+) -> None:
+    """Contract §5: 404; 409 `stale` if `resource_version` is given and old."""
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    with pytest.raises(NotFound):
+        await backend.apply(make_rule("other"), Version(made.version), dry_run=False)
+    await backend.apply(make_rule(expr="up == 1"), Version(made.version), dry_run=False)
+    with pytest.raises(Stale, match=made.version):
+        await backend.apply(make_rule(expr="up == 2"), Version(made.version), dry_run=False)
+    with pytest.raises(Stale):
+        await backend.delete(made.rule.ref, Version(made.version), dry_run=False)
+
+
+async def test_an_update_replaces_groups_fields_and_annotations(
+    backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule
+) -> None:
+    """What the agent applied and does not apply any more goes."""
+    alert = {"alert": "Down", "expr": "up == 0"}
+    more = [{"name": "a", "interval": "30s", "rules": [{**alert, "for": "5m"}]}, {"name": "b", "rules": [alert]}]
+    less = [{"name": "a", "rules": [alert]}]
+    for each in (backend, vm_backend):
+        made = await each.apply(make_rule("r", "", *more, key="k"), Absent(), dry_run=False)
+        assert list(made.rule.groups) == more
+        changed = await each.apply(make_rule("r", "", *less), Version(made.version), dry_run=False)
+        assert (list(changed.rule.groups), changed.rule.annotations) == (less, {})
+        assert await each.get(made.rule.ref) == changed
+
+
+async def test_two_names_that_meet_in_one_object_exist(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+    """Contract §5: two names that meet in one object are a 409 `exists`; GET by the other name is 404."""
+    await backend.apply(make_rule("HighCPU"), Absent(), dry_run=False)
+    for expect in (Absent(), Anything()):
+        with pytest.raises(Exists, match="HighCPU"):
+            await backend.apply(make_rule("highCPU"), expect, dry_run=False)
+    other = make_rule("highCPU").ref
+    with pytest.raises(NotFound):
+        await backend.get(other)
+    with pytest.raises(NotFound):
+        await backend.delete(other, Anything(), dry_run=False)
+    assert (await backend.get(make_rule("HighCPU").ref)).rule == make_rule("HighCPU")
+
+
+async def test_what_the_agent_does_not_manage_is_read_and_stays_as_it_is(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Contract §5: what the agent does not manage it reads, but neither changes nor deletes: 403 `not_managed`."""
+    groups = [{"name": "g", "rules": [{"record": "a:b", "expr": 1}]}]
+    before = objects.apply("kube.node-rules", groups, labels={"release": "monitoring"})
+    rule = make_rule("kube.node-rules")
+    read = await backend.get(rule.ref)
+    assert (read.managed, read.rule.ref, list(read.rule.groups)) == (False, rule.ref, groups)
+    for dry_run in (False, True):
+        for expect in (Anything(), Version(read.version), Version("old")):
+            with pytest.raises(NotManaged, match=r"kube\.node-rules"):
+                await backend.apply(rule, expect, dry_run=dry_run)
+            with pytest.raises(NotManaged):
+                await backend.delete(rule.ref, expect, dry_run=dry_run)
+        with pytest.raises(Exists, match="does not manage"):
+            await backend.apply(rule, Absent(), dry_run=dry_run)
+    assert objects.get("kube.node-rules") == before
+
+
+async def test_a_copy_of_a_managed_object_is_nobodys_rule(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Two objects would go by one name, and a prune could not tell them apart."""
+    labels = {"app.kubernetes.io/managed-by": "candy-agent"}
+    objects.apply("copy", [], labels=labels, annotations={ANNOTATION: "HighCPU"})
+    copied = await backend.get(make_rule("copy").ref)
+    assert (copied.managed, copied.rule.ref.name) == (False, "copy")
+
+
+async def test_a_dry_run_writes_nothing_and_tells_the_same(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Contract §5: POST, PUT, DELETE and sync take `dry_run`."""
+    planned = await backend.apply(make_rule(), Absent(), dry_run=True)
+    assert (planned.rule, planned.managed, planned.object_name) == (make_rule(), True, "highcpu")
+    assert objects.names() == []
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    before = objects.get("highcpu")
+    with pytest.raises(Exists):
+        await backend.apply(make_rule(), Absent(), dry_run=True)
+    changed = await backend.apply(make_rule(expr="up == 7"), Version(made.version), dry_run=True)
+    assert changed.rule == make_rule(expr="up == 7")
+    assert (await backend.delete(made.rule.ref, Anything(), dry_run=True)).rule == made.rule
+    assert objects.get("highcpu") == before
+
+
+async def test_a_delete_gives_what_was_there_and_then_finds_nothing(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Contract §5: 200 the rule deleted; 404."""
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    assert await backend.delete(made.rule.ref, Version(made.version), dry_run=False) == made
+    assert objects.names() == []
+    for expect in (Anything(), Version(made.version), Absent()):
+        with pytest.raises(NotFound):
+            await backend.delete(made.rule.ref, expect, dry_run=False)
+
+
+async def test_of_racing_deletes_and_updates_nothing_is_lost(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Contract §5: every delete with uid and version as preconditions; an apply makes nothing anew that was deleted."""
+    for n in range(8):
+        made = await backend.apply(make_rule(expr="up == 0"), Absent(), dry_run=False)
+        expect = Version(made.version)
+        found = await outcomes(
+            backend.delete(made.rule.ref, expect, dry_run=False),
+            backend.apply(make_rule(expr=f"up == {n + 1}"), expect, dry_run=False),
+        )
+        lost = [each for each in found if isinstance(each, CandyError)]
+        assert [type(each) in (Stale, NotFound) for each in lost] == [True], found
+        assert objects.names() == ([] if isinstance(found[0], StoredRule) else ["highcpu"])
+        objects.delete("highcpu")
+
+
+async def test_an_object_made_anew_is_not_the_one_that_was_read(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Contract §5: preconditions uid and version."""
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    await backend.delete(made.rule.ref, Anything(), dry_run=False)
+    again = await backend.apply(make_rule(), Absent(), dry_run=False)
+    with pytest.raises(Stale):
+        await backend.apply(make_rule(expr="up == 1"), Version(made.version), dry_run=False)
+    with pytest.raises(Stale):
+        await backend.delete(made.rule.ref, Version(made.version), dry_run=False)
+    assert await backend.get(made.rule.ref) == again
+
+
+async def test_a_namespace_that_is_none_never_reaches_the_cluster(backend: CustomRuleBackend) -> None:
+    """Contract §1: errors list every problem; a path of the API is not for callers to make up."""
+    for name in ("../../../api/v1", "A", "", "x" * 64, "a/b", "a.b"):
+        rule = Rule(ref=RuleRef(name="a", namespace=name), groups=())
+        calls = [backend.get(rule.ref), backend.delete(rule.ref, Anything(), dry_run=False)]
+        calls += [backend.apply(rule, Absent(), dry_run=False)]
+        for call in calls:
+            with pytest.raises(Invalid, match=r"\$\.namespace"):
+                await call
+        with pytest.raises(Invalid, match=r"\$\.namespace"):
+            await backend.list(name, limit=1, cursor=None)
+    with pytest.raises(NotFound, match="missing"):
+        await backend.apply(Rule(ref=RuleRef(name="a", namespace="missing"), groups=()), Absent(), dry_run=False)
+
+
+async def test_a_name_may_hold_anything(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+    """Contract §5: nothing left, or over 253: `rule-` + 8 hex of sha256."""
+    for name in ("../x", "节点宕机", "a%2Fb?x=1#y", "x" * 253, "A" * 300, "-"):
+        made = await backend.apply(make_rule(name), Absent(), dry_run=False)
+        assert (await backend.get(made.rule.ref)).rule.ref.name == name
+        assert (await backend.delete(made.rule.ref, Version(made.version), dry_run=False)).rule == made.rule
+
+
+async def test_the_settings_labels_are_on_every_object(cluster: Any, make_rule: MakeRule, objects: Any) -> None:
+    """An operator's ruleSelector wants labels, and takes no rule without them."""
+    from_settings = {"release": "kube-prometheus"}
+
+    async def fine(rule: Rule) -> tuple[()]:
+        return ()
+
+    backend = CustomRuleBackend(cluster, objects.resource, validate=fine, labels=from_settings)
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    await backend.apply(evolve(make_rule(), groups=()), Version(made.version), dry_run=False)
+    assert objects.get("highcpu")["metadata"]["labels"] == from_settings | {
+        "app.kubernetes.io/managed-by": "candy-agent"
+    }
