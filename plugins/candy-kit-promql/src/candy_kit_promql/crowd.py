@@ -5,7 +5,7 @@ What a batch cannot answer for certain is asked again without it:
 - A batch that is refused, broken or partial is halved until the guilty question stands alone.
 - One that takes longer than :data:`BATCH_SECONDS` is given up, and each of its questions asked alone: no question is
   held up longer than that by its neighbours. For :data:`REST_SECONDS` the datasource is then asked one by one.
-- One that is too large, or that nobody answers, is not tried again in halves either.
+- One that is too large or forbidden, or that nobody answers, is not tried again in halves either.
 - A question whose part of the answer is empty is asked alone, for the server's own counts.
 """
 
@@ -40,9 +40,7 @@ ASIDE = 256 * 1024
 _TRUST_SECONDS = 60.0
 """How long a datasource is known for what it said it was."""
 _DISTRUST_SECONDS = 10.0
-_EVERYBODYS = frozenset({Reason.AUTH_FAILED, Reason.NOT_CONFIGURED})
-"""Failures that have nothing to do with the question."""
-_NOT_IN_HALVES = frozenset({Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREACHABLE})
+_NOT_IN_HALVES = frozenset({Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREACHABLE, Reason.AUTH_FAILED})
 
 
 @frozen
@@ -126,7 +124,7 @@ class Crowd:
     async def _after(
         self, failure: QueryFailed, endpoint: Endpoint, part: Sequence[Question], run: Run, tell: Tell
     ) -> None:
-        if failure.reason in _EVERYBODYS:
+        if _is_everybodys(failure):
             for question in part:
                 tell(question, self.fail(endpoint, question, run, failure))
         elif failure.reason in _NOT_IN_HALVES:
@@ -191,6 +189,14 @@ class Crowd:
                         known.marks = await self.dialect.marks(endpoint, seconds, turn)
                 known.until = now + (_TRUST_SECONDS if known.marks else _DISTRUST_SECONDS)
             return known.marks
+
+
+def _is_everybodys(failure: QueryFailed) -> bool:
+    """Whether it has nothing to do with the question.
+
+    A 403 may: proxies look into what is asked, and may dislike one query, or just the sight of fifty together.
+    """
+    return failure.reason is Reason.NOT_CONFIGURED or failure.values.get("status") == 401
 
 
 def _parts(questions: Sequence[Question], size: int) -> Iterator[list[Question]]:
