@@ -66,7 +66,11 @@ async def test_one_bad_host_in_a_task_of_200_items_costs_only_its_own_item(
         for kind, bad in ssh_hosts.bad.items():
             reason, words = EXPECTED[kind]
             hosts = [*ssh_hosts.good[:20], bad, *ssh_hosts.good[20:199]]
-            task = {"items": [on(ssh_hosts, host=host) for host in hosts], "timeout": 60, "locale": "en"}
+            task: dict[str, Any] = {
+                "items": [on(ssh_hosts, host=host) for host in hosts],
+                "timeout": 60,
+                "locale": "en",
+            }
             task["items"][20]["timeout"] = 12
             document = await agent.run(task, seconds=90)
             assert document["status"] == "completed", kind
