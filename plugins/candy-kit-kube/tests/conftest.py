@@ -214,6 +214,12 @@ def vm_backend(cluster: Cluster) -> CustomRuleBackend:
 
 
 @pytest.fixture
+def backends(backend: CustomRuleBackend, vm_backend: CustomRuleBackend) -> Mapping[str, CustomRuleBackend]:
+    """Both of them."""
+    return {"prometheus": backend, "vm": vm_backend}
+
+
+@pytest.fixture
 def make_rule(kube_namespace: str) -> Callable[..., Rule]:
     """A rule of one group with one alert, in the test's namespace; or with the groups given."""
 
@@ -270,3 +276,15 @@ def objects(kube_cluster: Any, kube_namespace: str) -> Objects:
 @pytest.fixture
 def vm_objects(kube_cluster: Any, kube_namespace: str) -> Objects:
     return Objects(kube_cluster, VM_RULE, kube_namespace)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Ask until it is so, at most 20 s."""
+
+    async def wait(is_so: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(20):
+            while not await is_so():  # noqa: ASYNC110 the other side is no task of ours
+                await asyncio.sleep(0.02)
+
+    return wait

@@ -31,7 +31,8 @@ ANNOTATION = "candy-agent.io/name"
 
 async def outcomes(*calls: Any) -> list[StoredRule | BaseException]:
     """What becomes of calls that are made at once."""
-    return await asyncio.gather(*calls, return_exceptions=True)
+    found: list[StoredRule | BaseException] = await asyncio.gather(*calls, return_exceptions=True)
+    return found
 
 
 async def test_a_rule_is_created_and_read_back(backend: CustomRuleBackend, make_rule: MakeRule, objects: Any) -> None:

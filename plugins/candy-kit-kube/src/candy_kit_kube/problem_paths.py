@@ -41,19 +41,19 @@ def _placed(problem: Problem, groups: Sequence[Mapping[str, Json]]) -> Iterator[
 
 def _suspects(keys: Sequence[str], message: str, groups: Sequence[Mapping[str, Json]]) -> Iterator[str]:
     """Every place that a path without indices may mean, as far as what is said of the value leaves it possible."""
-    value = _VALUE.match(message)
+    value, required = _VALUE.match(message), message.startswith("Required value")
     todo: list[tuple[str, Json, Sequence[str]]] = [(f"$.groups[{i}]", group, keys) for i, group in enumerate(groups)]
     while todo:
         path, at, left = todo.pop(0)
         if isinstance(at, list | tuple):
             todo += [(f"{path}[{i}]", element, left) for i, element in enumerate(at)]
         elif not left:
-            if value is None or _is_said(at, value[1]):
+            if not required and (value is None or _is_said(at, value[1])):
                 yield path
         elif isinstance(at, Mapping):
             if left[0] in at:
                 todo.append((f"{path}.{left[0]}", at[left[0]], left[1:]))
-            elif len(left) == 1 and message.startswith("Required value"):
+            elif len(left) == 1 and required:
                 yield f"{path}.{left[0]}"
 
 

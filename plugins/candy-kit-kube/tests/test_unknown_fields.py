@@ -1,0 +1,257 @@
+"""Fields that the cluster's definition does not know: named before anything is written, never lost in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+from candy_kit_kube import Cluster, CustomRuleBackend, RuleResource
+from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
+from candy_kit_kube.problem_paths import rule_problems
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candy_core import Absent, Anything, Invalid, Problem, Rule, RuleRef, Version
+
+MakeRule = Callable[..., Rule]
+GROUPS: Any = [
+    {"name": "first", "rules": [{"alert": "A", "expr": "a"}]},
+    {"name": "second", "rules": [{"alert": "B", "expr": "b", "for": "zz"}, {"record": "c:d"}]},
+]
+
+
+def paths(error: Invalid) -> list[str]:
+    return [problem.path for problem in error.problems]
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "vm"])
+async def test_an_unknown_field_is_named_and_nothing_is_written(
+    kind: str, backends: Mapping[str, CustomRuleBackend], make_rule: MakeRule, objects: Any, vm_objects: Any
+) -> None:
+    """Contract §5: before anything is written … each error names group, rule and field."""
+    backend = backends[kind]
+    made = await backend.apply(make_rule("there", "", *GROUPS[:1]), Absent(), dry_run=False)
+    wrong = {"name": "second", "rules": [{"alert": "B", "expr": "b"}, {"alert": "C", "expr": "c", "fro": "5m"}]}
+    for dry_run in (True, False):
+        with pytest.raises(Invalid) as caught:
+            await backend.apply(make_rule("new", "", *GROUPS[:1], wrong), Absent(), dry_run=dry_run)
+        assert paths(caught.value) == ["$.groups[1].rules[1].fro"]
+        with pytest.raises(Invalid) as caught:
+            await backend.apply(make_rule("there", "", *GROUPS[:1], wrong), Anything(), dry_run=dry_run)
+        assert paths(caught.value) == ["$.groups[1].rules[1].fro"]
+    assert sorted(objects.names() + vm_objects.names()) == ["there"]
+    assert await backend.get(made.rule.ref) == made
+
+
+async def test_what_the_api_server_refuses_is_said_with_the_paths_of_a_rule_file(
+    backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule
+) -> None:
+    """Contract §5: `$.groups[0].rules[1].expr`, though this API server names fields without their places."""
+    with pytest.raises(Invalid) as caught:
+        await backend.apply(make_rule("r", "", *GROUPS), Absent(), dry_run=True)
+    assert sorted(paths(caught.value)) == ["$.groups[1].rules[0].for", "$.groups[1].rules[1].expr"]
+    wrong = {"name": "w", "interval": 5, "rules": [{"alert": "A", "expr": "a", "labels": {"severity": 1}}]}
+    with pytest.raises(Invalid) as caught:
+        await vm_backend.apply(make_rule("r", "", GROUPS[0], wrong), Absent(), dry_run=True)
+    assert sorted(paths(caught.value)) == ["$.groups[1].interval", "$.groups[1].rules[0].labels.severity"]
+
+
+async def test_two_groups_of_one_name_are_refused(
+    backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Lists with keys take each key once; what this API server calls a fault of its own (500) is the rule's."""
+    for each in (backend, vm_backend):
+        with pytest.raises(Invalid, match=r"\$\.groups"):
+            await each.apply(make_rule("r", "", GROUPS[0], GROUPS[0]), Absent(), dry_run=False)
+    assert objects.names() == []
+
+
+async def test_a_create_is_one_request_where_the_fields_are_known(
+    cluster: Cluster, objects: Any, make_rule: MakeRule
+) -> None:
+    """One call a rule in a sync of thousands: which fields are kept is learned, not asked for each time."""
+    asked: list[tuple[str, bool]] = []
+
+    class Counting:
+        async def request(self, method: str, path: str, **more: Any) -> Any:
+            asked.append((method, "dryRun" in more.get("query", {})))
+            return await cluster.request(method, path, **more)
+
+    async def fine(rule: Rule) -> tuple[()]:
+        return ()
+
+    backend = CustomRuleBackend(Counting(), objects.resource, validate=fine)  # type: ignore[arg-type]
+    await backend.apply(make_rule("a"), Absent(), dry_run=False)
+    assert asked == [("PATCH", True), ("PATCH", False)]
+    asked.clear()
+    await backend.apply(make_rule("b", "up == 1"), Absent(), dry_run=False)
+    assert asked == [("PATCH", False)]
+    asked.clear()
+    await backend.apply(make_rule("c", "", GROUPS[0]), Absent(), dry_run=False)
+    assert asked == [("PATCH", False)], "fewer fields are known as well"
+    asked.clear()
+    more = {"name": "g", "interval": "1m", "rules": [{"alert": "A", "expr": "a", "labels": {"team": "x"}}]}
+    await backend.apply(make_rule("d", "", more), Absent(), dry_run=False)
+    assert asked == [("PATCH", True), ("PATCH", False)], "a field that was never seen is asked for"
+
+
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "thirdrules.rules.example.com"},
+    "spec": {
+        "group": "rules.example.com",
+        "names": {"kind": "ThirdRule", "plural": "thirdrules", "singular": "thirdrule", "listKind": "ThirdRuleList"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True, "storage": True}],
+    },
+}
+THIRD = RuleResource(group="rules.example.com", version="v1", plural="thirdrules", kind="ThirdRule")
+
+
+def schema(*fields: str, **more: Any) -> Any:
+    """A structural schema of groups with these fields."""
+    text = {"type": "string"}
+    # As PrometheusRule's has it: for such a definition this API server prunes, and does not refuse, what it knows not.
+    either = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+    group = {"type": "object", "properties": {**dict.fromkeys(fields, text), **more, "expr": either}}
+    spec = {"type": "object", "properties": {"groups": {"type": "array", "items": group}}}
+    return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+
+
+def definition(*fields: str, **more: Any) -> Any:
+    (version,) = DEFINITION["spec"]["versions"]  # type: ignore[index]
+    spec = {**DEFINITION["spec"], "versions": [{**version, "schema": schema(*fields, **more)}]}  # type: ignore[dict-item]
+    return {**DEFINITION, "spec": spec}
+
+
+@pytest.fixture
+async def third(kube_cluster: Any, kube_namespace: str, eventually: Any) -> AsyncIterator[Callable[[Any], None]]:
+    """Install a definition of ThirdRules; it is gone after the test."""
+    yield lambda document: kube_cluster.define(json.dumps(document))
+    kube_cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", THIRD.definition)
+
+    async def gone() -> bool:
+        groups = kube_cluster.api.request("GET", "/apis")["groups"]
+        return THIRD.group not in [each["name"] for each in groups]
+
+    await eventually(gone)
+
+
+async def test_a_definition_that_forgets_a_field_later_costs_no_rule(
+    third: Any, kube_cluster: Any, cluster: Cluster, kube_namespace: str, eventually: Any
+) -> None:
+    """Contract §5: a pruned field is an error. What was learned may be over; what was written then is taken back."""
+
+    async def fine(rule: Rule) -> tuple[()]:
+        return ()
+
+    def rule(name: str, *groups: Any) -> Rule:
+        return Rule(ref=RuleRef(name=name, namespace=kube_namespace), groups=groups)
+
+    third(definition("name", "a", "b"))
+    backend = CustomRuleBackend(cluster, THIRD, validate=fine)
+    both = {"name": "g", "a": "1", "b": "2"}
+    await backend.apply(rule("known", both), Absent(), dry_run=False)
+    kube_cluster.api.apply(definition("name", "a"), force=True)
+
+    async def pruned() -> bool:
+        (planned,) = kube_cluster.api.apply(
+            {
+                "apiVersion": THIRD.api_version,
+                "kind": THIRD.kind,
+                "metadata": {"name": "probe", "namespace": kube_namespace},
+                "spec": {"groups": [both]},
+            },
+            dry_run=True,
+        )
+        return "b" not in planned["spec"]["groups"][0]
+
+    await eventually(pruned)
+    with pytest.raises(Invalid) as caught:
+        await backend.apply(rule("new", both), Absent(), dry_run=False)
+    assert paths(caught.value) == ["$.groups[0].b"]
+    assert "thirdrules.rules.example.com" in str(caught.value)
+    listed = await backend.list(kube_namespace, limit=10, cursor=None)
+    assert [each.object_name for each in listed.rules] == ["known"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+GROUP = st.fixed_dictionaries({"name": st.sampled_from("xyz")}, optional={"a": JSON, "b": JSON})
+
+
+@given(groups=st.lists(GROUP, max_size=4))
+def test_what_came_back_as_it_was_sent_has_no_differences(groups: Any) -> None:
+    """Whatever the groups are, and in whatever order groups of different names come back."""
+    assert list(compare(groups, groups)) == []
+    names = [each["name"] for each in groups]
+    if len(set(names)) == len(names):
+        assert list(compare(groups, groups[::-1])) == []
+    known = KnownShapes()
+    assert known.cover(groups) == (not shapes(groups))
+    known.learn(groups)
+    assert known.cover(groups)
+    assert known.cover(groups[1:])
+
+
+@given(groups=st.lists(GROUP, min_size=1, max_size=3), data=st.data())
+def test_a_field_taken_away_is_found(groups: Any, data: st.DataObject) -> None:
+    """And so is one that was put in."""
+    index = data.draw(st.integers(0, len(groups) - 1))
+    wanted = [dict(each) for each in groups]
+    wanted[index]["lost"] = 1
+    (missing,) = compare(wanted, groups)
+    assert missing == Missing(path=f"$.groups[{index}].lost")
+    (foreign,) = compare(groups, wanted)
+    assert isinstance(foreign, Foreign)
+    assert foreign.shown == f"$.groups[{index}].lost"
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "expected"),
+    [
+        ("$.spec.groups[0].rules[0].expr", "bad", ["$.groups[0].rules[0].expr"]),
+        ('$.spec.groups[name="second"].rules[0].for', "bad", ["$.groups[1].rules[0].for"]),
+        ('$.spec.groups[name="nobody"].for', "bad", ['$.groups[name="nobody"].for']),
+        ("$.spec.groups.rules.expr", "Required value", ["$.groups[1].rules[1].expr"]),
+        ("$.spec.groups.rules.for", 'Invalid value: "zz": should match', ["$.groups[1].rules[0].for"]),
+        ("$.spec.groups.rules.expr", "says nothing", ["$.groups[0].rules[0].expr", "$.groups[1].rules[0].expr"]),
+        ("$.spec.groups.nothing", "Required value", ["$.groups[0].nothing", "$.groups[1].nothing"]),
+        ("$.spec.groups.rules.zzz.y", "bad", ["$.groups.rules.zzz.y"]),
+        ("$.spec.groups", "duplicate", ["$.groups"]),
+        ("$.metadata.labels", "bad", ["$.metadata.labels"]),
+        ("$.<nil>", "bad", ["$"]),
+    ],
+)
+def test_paths_of_the_api_server_become_those_of_a_rule_file(path: str, message: str, expected: list[str]) -> None:
+    """Contract §5: `$.groups[0].rules[1].expr`."""
+    assert [problem.path for problem in rule_problems([Problem(path, message)], GROUPS)] == expected
+
+
+def test_a_problem_without_a_place_is_told_only_where_there_is_no_other() -> None:
+    """The API server says the same twice, once without saying where."""
+    both = [Problem("$.<nil>", "b"), Problem("$.spec.groups[0].name", "a"), Problem("$.spec.groups[0].name", "a")]
+    assert rule_problems(both, GROUPS) == (Problem("$.groups[0].name", "a"),)
+    assert rule_problems(both[:1], GROUPS) == (Problem("$", "b"),)
+
+
+async def test_defaults_of_the_definition_are_nobodys_and_no_conflict(
+    third: Any, cluster: Cluster, kube_namespace: str
+) -> None:
+    """A definition may fill in what is left out; that is not somebody else's field."""
+
+    async def fine(rule: Rule) -> tuple[()]:
+        return ()
+
+    third(definition("name", interval={"type": "string", "default": "1m"}))
+    backend = CustomRuleBackend(cluster, THIRD, validate=fine)
+    rule = Rule(ref=RuleRef(name="r", namespace=kube_namespace), groups=({"name": "g"},))
+    made = await backend.apply(rule, Absent(), dry_run=False)
+    assert made.rule.groups == ({"name": "g", "interval": "1m"},)
+    await backend.apply(rule, Version(made.version), dry_run=False)
