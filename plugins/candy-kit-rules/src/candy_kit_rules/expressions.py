@@ -1,0 +1,71 @@
+"""Expressions, as far as they can be judged without a server."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+MAX_NESTING = 100
+"""Brackets within each other. Parsers recurse, and a server's own formatter takes quadratic time for them."""
+
+MAX_OPERATORS = 300
+"""A longer chain is not parsed here: the parser recurses, and its stack is the process's. It may well be right."""
+
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
+_COMMENT = re.compile(r"#[^\n]*")
+_OPERATOR = re.compile(r"[-+*/%^<>=!@,]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
+_OLDER = {"holt_winters": "double_exponential_smoothing"}
+"""Functions under names that older servers have for them, and the parser does not know."""
+_OLDER_NAME = re.compile(rf"\b({'|'.join(_OLDER)})(?=\s*\()")
+_NO_RULE = {"MatrixSelector": "a range vector", "SubqueryExpr": "a range vector", "StringLiteral": "a text"}
+
+
+def nesting_problem(expression: str) -> str | None:
+    """Whether brackets stand too deep within each other; for expressions of any kind."""
+    depth = deepest = 0
+    for letter in _plain(expression):
+        if letter in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in ")]}":
+            depth -= 1
+    return f"expected at most {MAX_NESTING} brackets within each other" if deepest > MAX_NESTING else None
+
+
+def promql_problem(expression: str, accepted: bool) -> str | None:
+    """What is wrong with an expression that is to be PromQL; what the parser cannot take on is not wrong.
+
+    ``accepted``: a server has parsed it, and knows more than this parser. A rule needs a number for each series, or one
+    number: a range vector or a text is refused, as Prometheus does when it evaluates the rule.
+    """
+    plain = _plain(expression)
+    if len(_OPERATOR.findall(plain)) > MAX_OPERATORS:
+        return None
+    parser = _parser()
+    try:
+        tree: Any = parser.parse(_OLDER_NAME.sub(lambda found: _OLDER[found[1]], expression))
+    except (ValueError, TypeError, OverflowError) as error:
+        return None if accepted else f"the expression does not parse: {_one_line(str(error))}"
+    while isinstance(tree, parser.ParenExpr):
+        tree = tree.expr
+    kind = _NO_RULE.get(type(tree).__name__)
+    return f"expected an expression that gives numbers, and this one gives {kind}" if kind else None
+
+
+@cache
+def _parser() -> ModuleType:
+    import promql_parser  # late: 20 MB that only the first rule needs
+
+    return promql_parser
+
+
+def _plain(expression: str) -> str:
+    """The expression without what stands in quotes or comments."""
+    return _COMMENT.sub("", _QUOTED.sub("", expression))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 500 else line[:500] + "…"

@@ -1,0 +1,94 @@
+"""Durations: what Prometheus and VictoriaMetrics themselves take, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from candy_kit_rules.durations import (
+    prometheus_duration_problem,
+    victoriametrics_duration_problem,
+    victoriametrics_offset_problem,
+    victoriametrics_seconds,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+UNITS = ["y", "w", "d", "h", "m", "s", "ms"]
+BOTH = ["0s", "5m", "1h30m", "1y2w3d4h5m6s7ms", "90m", "0001s", "250y"]
+NEITHER = ["", " ", "5x", "m", "m5", "5 m", "5m ", "-5m", "1h-5m", "5m\n", "٥m", "1e3s", "five", "5:00", "300y1x"]
+PROMETHEUS_ONLY = ["0"]
+VICTORIAMETRICS_ONLY = ["1.5h", "30m1h", "1m1m", "90", "0.5", "1i", "5.m"]
+
+
+def groups(duration: str) -> list[Any]:
+    return [{"name": "g", "rules": [{"alert": "a", "expr": "up", "for": duration}]}]
+
+
+@pytest.mark.parametrize("duration", [*BOTH, *PROMETHEUS_ONLY, *NEITHER, *VICTORIAMETRICS_ONLY, "300y"])
+def test_prometheus_durations_are_judged_as_prometheus_does(promtool: Callable[[Any], str], duration: str) -> None:
+    found = prometheus_duration_problem(duration)
+    assert bool(found) is bool(promtool(groups(duration)))
+    assert found is None or found.startswith("expected a duration")
+
+
+@pytest.mark.parametrize(
+    "duration", [*BOTH, *VICTORIAMETRICS_ONLY, "0", *(each for each in NEITHER if "-" not in each)]
+)
+def test_victoriametrics_durations_are_judged_as_vmalert_does(vmalert: Callable[[Any], str], duration: str) -> None:
+    found = victoriametrics_duration_problem(duration)
+    assert bool(found) is bool(vmalert(groups(duration)))
+    assert found is None or found.startswith("expected a duration")
+
+
+@pytest.mark.parametrize("duration", ["-5m", "1h-5m"])
+def test_a_negative_time_to_wait_is_refused_though_vmalert_reads_it(duration: str) -> None:
+    assert victoriametrics_duration_problem(duration)
+    assert victoriametrics_offset_problem("-5m") is None
+
+
+counts = st.integers(0, 9999)
+
+
+@given(st.lists(st.none() | counts, min_size=len(UNITS), max_size=len(UNITS)).filter(any))
+def test_units_in_their_order_are_right_in_both(found: list[int | None]) -> None:
+    text = "".join(f"{count}{unit}" for count, unit in zip(found, UNITS, strict=True) if count is not None)
+    years = sum(
+        (count or 0) * size / 365 for count, size in zip(found, [365, 7, 1, 1 / 24, 0, 0, 0], strict=True)
+    )  # nearly
+    if years < 292:
+        assert prometheus_duration_problem(text) is None
+    if years > 293:
+        assert prometheus_duration_problem(text) == "expected a duration of at most 292 years"
+    assert victoriametrics_duration_problem(text) is None
+
+
+@given(st.lists(st.tuples(counts, st.sampled_from(UNITS)), min_size=2, max_size=5))
+def test_units_out_of_order_are_wrong_in_prometheus(parts: list[tuple[int, str]]) -> None:
+    text = "".join(f"{count}{unit}" for count, unit in parts)
+    places = [UNITS.index(unit) for _, unit in parts]
+    in_order = all(first < second for first, second in pairwise(places))
+    found = prometheus_duration_problem(text)
+    assert (found is None or "292" in found) is in_order
+    assert victoriametrics_duration_problem(text) is None
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_judged(text: str) -> None:
+    prometheus_duration_problem(text)
+    if victoriametrics_offset_problem(text) is None:
+        victoriametrics_seconds(text)
+
+
+def test_seconds_of_a_duration() -> None:
+    assert victoriametrics_seconds("1.5h") == 5400
+    assert victoriametrics_seconds("-1m500ms") == -60.5
+    assert victoriametrics_seconds("90") == 90
+    assert victoriametrics_seconds("5i") == 0
+
+
+def test_a_text_of_a_megabyte_is_refused_at_once() -> None:
+    assert prometheus_duration_problem("1" * 1_000_000)
+    assert victoriametrics_duration_problem("1m" * 500_000)

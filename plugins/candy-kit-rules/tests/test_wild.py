@@ -1,0 +1,69 @@
+"""Rule files in the shapes that people write pass, with a server's opinion and without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from candy_kit_promql import Datasource
+from candy_kit_rules import (
+    PROMETHEUS_RULES,
+    VICTORIAMETRICS_RULES,
+    ask_long_ago,
+    ask_prometheus,
+    open_checker,
+)
+from candy_testbed.metric_plugin import lent_to
+from candy_testbed.rule_files import rule_file_id, rule_files
+
+from candy_core import Rule, params_reader
+
+prometheus_files = pytest.mark.parametrize("file", rule_files("prometheus"), ids=rule_file_id)
+victoriametrics_files = pytest.mark.parametrize("file", rule_files("victoriametrics"), ids=rule_file_id)
+
+
+def groups_of(file: Path) -> list[Any]:
+    groups: list[Any] = yaml.load(file.read_text(), yaml.BaseLoader)["groups"]  # texts are kept as texts
+    return groups
+
+
+def typed_groups_of(file: Path) -> list[Any]:
+    groups: list[Any] = yaml.safe_load(file.read_text())["groups"]  # as the servers' own tools want them
+    return groups
+
+
+@prometheus_files
+async def test_prometheus_rules_pass(
+    make_rule: Callable[..., Rule], promtool: Callable[[Any], str], prometheus: str, file: Path
+) -> None:
+    groups = groups_of(file)
+    datasource = params_reader.read({"url": prometheus}, Datasource)
+    for source in (None, datasource):
+        async with open_checker(lent_to("rules"), PROMETHEUS_RULES, source, ask_prometheus) as check:
+            assert await check(make_rule(*groups)) == []
+    if file.stem != "newer":
+        assert promtool(typed_groups_of(file)) == "", "the file itself is wrong"
+
+
+@victoriametrics_files
+async def test_victoriametrics_rules_pass(
+    make_rule: Callable[..., Rule], vmalert: Callable[[Any], str], victoriametrics: str, file: Path
+) -> None:
+    groups = groups_of(file)
+    datasource = params_reader.read({"url": victoriametrics}, Datasource)
+    for source in (None, datasource):
+        async with open_checker(lent_to("rules"), VICTORIAMETRICS_RULES, source, ask_long_ago) as check:
+            assert await check(make_rule(*groups)) == []
+    if file.stem != "newer":
+        assert vmalert(typed_groups_of(file)) == "", "the file itself is wrong"
+
+
+@prometheus_files
+async def test_what_prometheus_takes_vmalert_takes_too(make_rule: Callable[..., Rule], file: Path) -> None:
+    """PrometheusRules are converted into VMRules; but for Prometheus' links they hold the same."""
+    groups = [group for group in groups_of(file) if "query_offset" not in group]
+    async with open_checker(lent_to("rules"), VICTORIAMETRICS_RULES, None, ask_long_ago) as check:
+        assert [problem for problem in await check(make_rule(*groups)) if "graphLink" not in problem.message] == []
