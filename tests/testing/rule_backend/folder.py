@@ -1,0 +1,250 @@
+"""A rule backend that keeps each rule as a YAML file in a folder, as somebody else would write it: a whole plugin.
+
+An object is ``<folder>/<namespace>/<object name>.yaml``; a file without ``managed: true`` is somebody else's. A
+version is a digest of the file. One lock makes each write a single step for everybody in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from attrs import Factory, evolve, frozen
+from msgspec import Meta
+
+from candy_core import (
+    Absent,
+    BackendUnavailable,
+    Exists,
+    Expect,
+    FieldConflict,
+    Health,
+    Invalid,
+    NotFound,
+    NotManaged,
+    PluginContext,
+    Problem,
+    Rule,
+    RuleBackendSpec,
+    RulePage,
+    RuleRef,
+    Secret,
+    Stale,
+    StoredRule,
+    Version,
+    hookimpl,
+)
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+@frozen(kw_only=True)
+class FolderRule:
+    """One rule of a group."""
+
+    expr: Text
+    alert: str | None = None
+    record: str | None = None
+    for_: str | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+
+
+@frozen(kw_only=True)
+class FolderGroup:
+    """A group of a rule file."""
+
+    name: Text
+    interval: str | None = None
+    limit: int | None = None
+    rules: tuple[FolderRule, ...]
+
+
+@frozen(kw_only=True)
+class FolderSettings:
+    """Where the files are. ``password`` is for nothing here; a real backend has one."""
+
+    path: Path | None = None
+    password: Secret = Factory(lambda: Secret(""))
+
+
+def object_name(name: str) -> str:
+    """The name of the object that a rule is kept in."""
+    stem = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+    return stem if 0 < len(stem) < 200 else "rule-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+class FolderBackend:
+    """See the module."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = asyncio.Lock()
+
+    async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
+        after = _from_cursor(cursor)
+        names = await asyncio.to_thread(self._names, namespace)
+        rest = [name for name in names if name > after]
+        found = [await asyncio.to_thread(self._read, *name) for name in rest[:limit]]
+        more = len(rest) > limit
+        return RulePage(
+            rules=tuple(stored for stored in found if stored is not None),
+            next_cursor=_to_cursor(rest[limit - 1]) if more else None,
+        )
+
+    async def get(self, ref: RuleRef) -> StoredRule:
+        stored = await asyncio.to_thread(self._read, ref.namespace, object_name(ref.name))
+        if stored is None or stored.rule.ref != ref:
+            raise NotFound(f"There is no rule {ref.name!r} in {ref.namespace}.")
+        return stored
+
+    async def validate(self, rule: Rule) -> Sequence[Problem]:
+        problems = []
+        for group_index, group in enumerate(rule.groups):
+            rules: Any = group["rules"]
+            for rule_index, each in enumerate(rules):
+                if each["expr"].count("(") != each["expr"].count(")"):
+                    path = f"$.groups[{group_index}].rules[{rule_index}].expr"
+                    problems.append(Problem(path, "a parenthesis is not closed"))
+        return problems
+
+    async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
+        async with self._lock:
+            name = object_name(rule.ref.name)
+            there = await asyncio.to_thread(self._read, rule.ref.namespace, name)
+            if isinstance(expect, Absent) and there is not None:
+                raise Exists(f"The object {name} is there already.")
+            if there is not None or isinstance(expect, Version):
+                _check(there, rule.ref, expect)
+            if there is not None and "frozen-by" in there.rule.annotations:
+                raise FieldConflict(f"groups: kept by {there.rule.annotations['frozen-by']}.")
+            now = datetime.now(UTC)
+            document = {
+                "managed": True,
+                "name": rule.ref.name,
+                "created": (there.created_at if there is not None and there.created_at else now).isoformat(),
+                "annotations": dict(rule.annotations),
+                "groups": [dict(group) for group in rule.groups],
+            }
+            if there is None or there.rule != rule:
+                document["updated"] = now.isoformat()
+            else:
+                document["updated"] = there.updated_at.isoformat() if there.updated_at else None
+            text = yaml.safe_dump(document, sort_keys=False)
+            if not dry_run:
+                await asyncio.to_thread(self._write, rule.ref.namespace, name, text)
+            return self._stored(rule.ref.namespace, name, text)
+
+    async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
+        async with self._lock:
+            name = object_name(ref.name)
+            there = _check(await asyncio.to_thread(self._read, ref.namespace, name), ref, expect)
+            if not dry_run:
+                await asyncio.to_thread(self._path(ref.namespace, name).unlink)
+            return there
+
+    def _path(self, namespace: str, name: str) -> Path:
+        return self._root / namespace / f"{name}.yaml"
+
+    def _names(self, namespace: str | None) -> Sequence[tuple[str, str]]:
+        if not self._root.is_dir():
+            raise BackendUnavailable("The folder is not there.")
+        return sorted((path.parent.name, path.stem) for path in self._root.glob(f"{namespace or '*'}/*.yaml"))
+
+    def _read(self, namespace: str, name: str) -> StoredRule | None:
+        if not self._root.is_dir():
+            raise BackendUnavailable("The folder is not there.")
+        try:
+            text = self._path(namespace, name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return self._stored(namespace, name, text)
+
+    def _write(self, namespace: str, name: str, text: str) -> None:
+        path = self._path(namespace, name)
+        path.parent.mkdir(exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
+    def _stored(self, namespace: str, name: str, text: str) -> StoredRule:
+        document = yaml.safe_load(text)
+        managed = document.get("managed") is True
+        created, updated = document.get("created"), document.get("updated")
+        return StoredRule(
+            rule=Rule(
+                ref=RuleRef(name=document["name"] if managed else name, namespace=namespace),
+                groups=tuple(document.get("groups") or ()),
+                annotations=document.get("annotations") or {},
+            ),
+            version=hashlib.sha256(text.encode()).hexdigest()[:16],
+            object_name=name,
+            managed=managed,
+            created_at=datetime.fromisoformat(created) if created else None,
+            updated_at=datetime.fromisoformat(updated) if updated else None,
+        )
+
+
+def _check(there: StoredRule | None, ref: RuleRef, expect: Expect) -> StoredRule:
+    """Whether an object that is to be changed is there, ours, and of the version that is meant."""
+    if there is None or isinstance(expect, Absent) or (there.managed and there.rule.ref != ref):
+        raise NotFound(f"There is no rule {ref.name!r} in {ref.namespace}.")
+    if not there.managed:
+        raise NotManaged(f"The object {there.object_name} is somebody else's.")
+    if isinstance(expect, Version) and expect.version != there.version:
+        raise Stale(f"The rule {ref.name!r} has changed since it was read.")
+    return there
+
+
+def _to_cursor(place: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode("/".join(place).encode()).decode()
+
+
+def _from_cursor(cursor: str | None) -> tuple[str, str]:
+    if cursor is None:
+        return ("", "")
+    try:
+        namespace, name = base64.urlsafe_b64decode(cursor.encode()).decode().split("/")
+    except ValueError:
+        raise Invalid([Problem("$.cursor", "expected the next_cursor of an earlier page")]) from None
+    return (namespace, name)
+
+
+@asynccontextmanager
+async def open_folder(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
+    """Nothing to connect to; a folder that is not there yet is found out about at each call."""
+    yield FolderBackend(settings.path or Path("/nonexistent"))
+
+
+async def check_folder(backend: FolderBackend) -> Health:
+    """Whether the folder is there."""
+    try:
+        await backend.list(None, limit=1, cursor=None)
+    except BackendUnavailable as error:
+        return Health(ok=False, detail=str(error))
+    return Health(ok=True)
+
+
+SPEC = RuleBackendSpec(
+    name="folder",
+    aliases=("Folder", "dir"),
+    wire_name="Folder",
+    settings=FolderSettings,
+    open=open_folder,
+    group=FolderGroup,
+    check=check_folder,
+)
+
+
+@hookimpl
+def candy_rule_backends() -> Sequence[RuleBackendSpec[Any]]:
+    """The same backend twice: with a class for its groups, and as one that takes whatever it is given."""
+    return (SPEC, evolve(SPEC, name="shelf", aliases=(), wire_name=None, group=None))
