@@ -11,17 +11,50 @@ from candy_core import ItemStatus, Reason
 EMPTY = {"status": "success", "data": {"resultType": "vector", "result": []}}
 
 
-def blind(*known: bytes) -> Any:
-    """A server that tells no counts, and has the series whose selectors contain one of ``known``."""
+def blind(*known: bytes, ended: tuple[bytes, ...] = ()) -> Any:
+    """A server that tells no counts, and has the series whose selectors contain one of ``known``.
+
+    Those that contain one of ``ended`` as well have no samples any more.
+    """
 
     async def behave(peer: Any) -> None:
         if "/api/v1/series" in peer.request.line:
             has = any(each in peer.request.body for each in known)
             await peer.answer({"status": "success", "data": [{"__name__": "m"}] if has else []})
+        elif b"candy_selector" in peer.request.body:
+            counted = [
+                {"metric": {"candy_selector": str(number)}, "value": [1, "1"]}
+                for number, part in enumerate(peer.request.body.split(b"+or+"))
+                if any(each in part for each in known) and not any(each in part for each in ended)
+            ]
+            await peer.answer({"status": "success", "data": {"resultType": "vector", "result": counted}})
         else:
             await peer.answer(EMPTY)
 
     return behave
+
+
+async def test_a_series_that_ended_is_none_though_the_server_still_knows_it(serve: Any, ask: Any) -> None:
+    """Contract §3: "a selector of it has no series at all: ``warning``/``series_absent``"."""
+    server = await serve(blind(b"here", b"dead", ended=(b"dead",)))
+    [outcome] = await ask(server.url, "here > 5 or dead > 5 or gone > 5")
+    assert (outcome.status, outcome.reason) == (ItemStatus.WARNING, Reason.SERIES_ABSENT)
+    assert outcome.message == "no series at all for dead, gone"
+
+
+async def test_where_it_cannot_be_counted_it_cannot_be_told(serve: Any, ask: Any) -> None:
+    """Contract §3: "if that fails too: ``warning``/``empty_result``"."""
+    known = blind(b"here")
+
+    async def behave(peer: Any) -> None:
+        if b"candy_selector" in peer.request.body:
+            await peer.answer("too much", status="503 Service Unavailable")
+        else:
+            await known(peer)
+
+    server = await serve(behave)
+    [outcome] = await ask(server.url, "here > 5")
+    assert (outcome.status, outcome.reason) == (ItemStatus.WARNING, Reason.EMPTY_RESULT)
 
 
 async def test_a_server_without_counts_is_asked_for_each_selector_once(serve: Any, ask: Any) -> None:
@@ -67,8 +100,9 @@ async def test_more_series_than_can_be_read_are_series_all_the_same(serve: Any, 
         if "series" in peer.request.line:
             await peer.answer({"status": "success", "data": [{"a": "x" * 1000}] * 1000})
         else:
-            await peer.answer(EMPTY)
+            await counting(peer)
 
+    counting = blind(b"here")
     server = await serve(behave)
     [outcome] = await ask(server.url, "here > 5", limit=10_000)
     assert (outcome.status, outcome.reason) == (ItemStatus.NORMAL, Reason.EMPTY_RESULT)

@@ -35,11 +35,9 @@ async def test_a_range_sees_the_last_seconds_as_an_instant_query_does(agent: Any
 
 
 async def test_no_point_after_the_tasks_instant_counts(agent: Any) -> None:
-    asked = {"query": "vector(1)", "range": {"lookback": "10s", "step": "1s", "reduce": "count"}}
-    [counted] = await agent.run(asked)
-    [last] = await agent.run(
-        {**asked, "query": "vector(time())", "range": {**asked["range"], "reduce": "max"}}, time_=9.0
-    )
+    stretch = {"lookback": "10s", "step": "1s"}
+    [counted] = await agent.run({"query": "vector(1)", "range": {**stretch, "reduce": "count"}})
+    [last] = await agent.run({"query": "vector(time())", "range": {**stretch, "reduce": "max"}}, time_=9.0)
     assert (counted.value, last.value) == ("11", "9")
 
 

@@ -10,7 +10,7 @@ from candy_kit_promql.failure import QueryFailed
 from candy_kit_promql.large import Turn
 from candy_kit_promql.marking import Marks
 from candy_kit_promql.params import MetricParams, batch_key, question_key
-from candy_kit_promql.probes import CountProbe, SeriesProbe
+from candy_kit_promql.probes import BlindProbe, CountProbe, SeriesProbe
 from candy_kit_promql.selectors import Selection, Selector, selection_of
 from candy_kit_promql.stretch import Range, Reduce
 
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_BATCH",
     "PROMETHEUS",
     "AbsenceProbe",
+    "BlindProbe",
     "CountProbe",
     "Datasource",
     "Dialect",

@@ -12,7 +12,7 @@ from candy_kit_promql.client import Endpoint
 from candy_kit_promql.emptiness import AbsenceProbe
 from candy_kit_promql.large import Turn
 from candy_kit_promql.marking import Marks, prometheus_marks
-from candy_kit_promql.probes import CountProbe, SeriesProbe
+from candy_kit_promql.probes import BlindProbe, CountProbe
 from candy_kit_promql.selectors import Selection, selection_of
 from candy_kit_promql.wire import UNREADABLE, Data, Reply
 
@@ -36,7 +36,7 @@ class Dialect:
     series_read: Callable[[Reply, Data], int | None]
     selection: Callable[[str], Selection | None] = selection_of
     probe: MakeProbe = CountProbe
-    blind_probe: MakeProbe = SeriesProbe
+    blind_probe: MakeProbe = BlindProbe
     marks: Marks | None = None
     sort_key: SortKey | None = None
     hides: float = 0.0

@@ -1,4 +1,4 @@
-"""Two ways of asking a server which selectors have nothing."""
+"""Ways of asking a server which selectors have nothing."""
 
 from __future__ import annotations
 
@@ -82,3 +82,19 @@ class SeriesProbe(_Probe):
             raise
         # Read no further than to tell an empty list from another.
         return bytes(reply.data).strip() != b"[]"
+
+
+@frozen
+class BlindProbe(CountProbe):
+    """For a server that tells no counts: :class:`SeriesProbe`, and a count of what that finds.
+
+    ``/api/v1/series`` knows whole days or blocks, and so also series that ended hours ago: what a node was measured at
+    before it died is no sign that all is well.
+    """
+
+    async def __call__(self, selectors: Sequence[Selector]) -> list[Selector]:
+        """See :class:`~candy_kit_promql.emptiness.AbsenceProbe`."""
+        looked_up = SeriesProbe(self.endpoint, self.time, self.seconds, self.turn)
+        missing = await looked_up(selectors)
+        missing += await CountProbe.__call__(self, [selector for selector in selectors if selector not in missing])
+        return [selector for selector in selectors if selector in missing]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from candy_kit_promql import CountProbe, Dialect, Endpoint, QueryFailed, SeriesProbe, Turn
+from candy_kit_promql import BlindProbe, CountProbe, Dialect, Endpoint, QueryFailed, Turn
 from candy_kit_promql.wire import UNREADABLE, Data, Reply
 from msgspec import Struct, json
 
@@ -53,7 +53,7 @@ VICTORIAMETRICS = Dialect(
     form=FORM,
     series_read=series_fetched,
     probe=partial(CountProbe, form=FORM),
-    blind_probe=SeriesProbe,
+    blind_probe=partial(BlindProbe, form=FORM),
     marks=marks,
     sort_key=sort_key,
     hides=HIDES,
