@@ -3,7 +3,7 @@
 Importing it imports neither ``kubernetes`` nor ``aiohttp``; a cluster does when it is looked for.
 """
 
-from candy_kit_kube.api_errors import Gone, TooLarge, Unauthenticated
+from candy_kit_kube.api_errors import Gone, MissingResource, NoAnswer, NoCluster, TooLarge, Unauthenticated
 from candy_kit_kube.cluster import Cluster, open_cluster
 from candy_kit_kube.custom_rule_backend import CustomRuleBackend
 from candy_kit_kube.object_name import object_name
@@ -17,6 +17,9 @@ __all__ = [
     "CustomRuleBackend",
     "Event",
     "Gone",
+    "MissingResource",
+    "NoAnswer",
+    "NoCluster",
     "RuleResource",
     "Surroundings",
     "TooLarge",

@@ -58,6 +58,14 @@ class TooLarge(CandyError):
     code = "too_large"
 
 
+class NoCluster(BackendUnavailable):
+    """No cluster is configured, or what is configured cannot be used: nobody was asked."""
+
+
+class NoAnswer(BackendUnavailable):
+    """The API server was asked, and did not answer in time."""
+
+
 class MissingResource(BackendUnavailable):
     """The API server does not serve such a resource: its CustomResourceDefinition is not installed."""
 

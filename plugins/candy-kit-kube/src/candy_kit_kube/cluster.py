@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from candy_core import BackendUnavailable, CandyError, Health, Json, Overloaded, PluginContext
+from candy_kit_kube.api_errors import NoAnswer
 from candy_kit_kube.api_session import ApiSession, Request, open_session
 from candy_kit_kube.connections import Connections
 from candy_kit_kube.json_values import members, text
@@ -49,8 +50,9 @@ class Cluster:
 
         Raises ``Forbidden`` (401, 403), ``NotFound``, ``Exists``, ``Stale``, ``FieldConflict``, ``Conflict`` (409),
         :class:`Gone` (410), ``Invalid`` (400, 413, 422, with the fields that the API server names as paths),
-        ``Overloaded`` (429, after several tries), :class:`TooLarge`, and ``BackendUnavailable``: no cluster, nobody
-        there, no such resource, 5xx, no answer in time. After the last a write may have happened all the same.
+        ``Overloaded`` (429, after several tries), :class:`TooLarge`, and ``BackendUnavailable``: no cluster
+        (:class:`NoCluster`), nobody there, no such resource (:class:`MissingResource`), 5xx, no answer in time
+        (:class:`NoAnswer`). After the last a write may have happened all the same.
         """
         seconds = self._timeout if timeout is None else timeout
         data = None if body is None else orjson.dumps(body)
@@ -64,7 +66,7 @@ class Cluster:
         except TimeoutError:
             if not turn:
                 raise Overloaded(f"no turn to ask the Kubernetes API within {seconds:g} s") from None
-            raise BackendUnavailable(f"the Kubernetes API gave no answer within {seconds:g} s") from None
+            raise NoAnswer(f"the Kubernetes API gave no answer within {seconds:g} s") from None
         if not answer:
             return None
         try:

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from candy_core import BackendUnavailable, Logger
+from candy_core import Logger
+from candy_kit_kube.api_errors import NoCluster
 from candy_kit_kube.connection import Connection, Trusted, find_connection, stamp_of
 from candy_kit_kube.kubeconfig import Unusable
 from candy_kit_kube.settings import ClusterSettings, Surroundings
@@ -44,12 +45,12 @@ class Connections:
         self._asked = float("-inf")
 
     async def current(self) -> Connection:
-        """How the cluster is reached now. Raises ``BackendUnavailable`` where none is configured, and says why."""
+        """How the cluster is reached now. Raises :class:`NoCluster` where none is configured, and says why."""
         if self._current is None or self._clock() >= min(self._look_at, self._ends):
             async with self._lock:
                 await self._look()
         if self._current is None:
-            raise BackendUnavailable(self._missing, retry_after=LOOK_AGAIN_AFTER)
+            raise NoCluster(self._missing, retry_after=LOOK_AGAIN_AFTER)
         return self._current
 
     async def renewed(self, refused: Connection) -> Connection | None:
