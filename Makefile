@@ -21,13 +21,14 @@ run: $(STAMP) servers ## the same surroundings, kept running until Ctrl-C, with 
 	@$(PYTHON) -m candy_demo --keep $(ARGS)
 
 test: $(STAMP) ## all tests; what has no server is skipped with a reason (the first run builds one, kube-apiserver: 4 min)
-	@contrib/setup/servers.sh --optional --kube
+	@contrib/setup/servers.sh --optional --kube --image
 	@$(PYTHON) -m pytest --numprocesses auto $(ARGS)
 
 check: $(STAMP) ## lint, format, types, floors, licences, changelog
 	@contrib/setup/check.sh
 
-bench: $(STAMP) servers ## how fast, against others that do the same work on this machine; some six minutes
+bench: $(STAMP) servers ## how fast, against others that do the same work on this machine; some eight minutes
+	@contrib/setup/servers.sh --optional --kube
 	@$(PYTHON) -m candy_bench $(ARGS)
 
 lock: ## resolve every dependency anew into requirements.lock

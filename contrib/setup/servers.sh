@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Sees to it that the servers of servers.txt are there and, with --kube, those of a Kubernetes cluster.
+# Sees to it that the servers of servers.txt are there and, with --kube, those of a Kubernetes cluster, and, with
+# --image, the programs of image-builders.txt.
 # With --optional a missing one is told, but is no failure unless CANDY_TEST_REQUIRE=all.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-optional='' kube=''
+optional='' kube='' lists=(servers.txt)
 for argument in "$@"; do
     case $argument in
         --optional) optional=yes ;;
         --kube) kube=yes ;;
+        --image) lists+=(image-builders.txt) ;;
         *) echo "servers.sh: unknown argument $argument" >&2 && exit 2 ;;
     esac
 done
@@ -18,7 +20,7 @@ missing=()
 while read -r program package; do
     [[ -z $program || $program == \#* ]] && continue
     PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$package")
-done <servers.txt
+done < <(cat "${lists[@]}")
 if [[ ${#missing[@]} != 0 ]] && ! ./apt.sh "${missing[@]}"; then
     echo "candy-agent: missing servers: install Debian's ${missing[*]} (sudo apt-get install ${missing[*]})." >&2
     status=1

@@ -14,7 +14,7 @@ from candy_testbed import MissingServer, NotReady
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from candy_bench import at_rest, intake, item_cost, local, queries, remote, victoriametrics
+from candy_bench import at_rest, intake, item_cost, local, queries, remote, rules, victoriametrics
 from candy_bench.bare_client import session
 from candy_bench.findings import Finding, NotMeasured, table
 from candy_bench.surroundings import Surroundings, prometheus
@@ -25,11 +25,12 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "victoriametrics": victoriametrics.measure,
     "remote": remote.measure,
     "local": local.measure,
+    "rules": rules.measure,
     "intake": intake.measure,
     "items": item_cost.measure,
     "rest": at_rest.measure,
 }
-LONGEST = 600.0
+LONGEST = 900.0
 """Seconds after which a bench that hangs is given up."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -53,6 +53,16 @@ class AgentClient:
         url = f"{self._url}/api/v1/tasks?status={status}&limit=500"
         async with self._session.get(url, headers=self._headers) as answer:
             return len((await answer.json())["tasks"])
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Any other request; its answer."""
+        data = orjson.dumps(body)
+        async with self._session.post(f"{self._url}{path}", data=data, headers=self._headers) as answer:
+            text = await answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f"the agent refused {path}: {answer.status} {text.decode(errors='replace')}")
+            found: dict[str, Any] = orjson.loads(text)
+            return found
 
     async def _submit(self, body: bytes) -> str:
         async with self._session.post(f"{self._url}/api/v1/task", data=body, headers=self._headers) as answer:
