@@ -71,6 +71,7 @@ async def test_a_pinned_key_that_is_none_stops_the_plugin(open_agent: Any) -> No
         {"host": "a", "credential": "c", "password": "word-word"},
         {"host": "a", "password": "word-word", "private_key": "word-word"},
         {"host": "a", "passphrase": "word-word"},
+        {"host": "a", "password": "word-word\0"},
         {"host": "a", "port": "0"},
         {"host": "a", "template": "t"},
     ],

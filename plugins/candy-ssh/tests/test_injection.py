@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from candy_kit_command import Capture
 from candy_ssh.host import Host, HostPattern, allowed
 from candy_ssh.session import CommandSession
-from candy_ssh.walker import launch_line
+from candy_ssh.walker import command_line, launch_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,38 @@ def test_any_text_arrives_as_it_was_written(text: str) -> None:
     line = launch_line(["printf", "%s", text], "c0ffee", plain_words=True)
     done = subprocess.run(["sh", "-c", line], check=True, capture_output=True, timeout=20)
     assert done.stdout.rpartition(b"c0ffee.\n")[2] == text.encode()
+
+
+def fish_words(line: str) -> list[str]:
+    """A line of words between quotes, as fish reads it: within single quotes a backslash takes a quote, or itself."""
+    words: list[str] = []
+    word, quote, place = "", "", 0
+    while place < len(line):
+        character = line[place]
+        place += 1
+        if quote and character == "\\" and line[place] in (quote, "\\"):
+            word += line[place]
+            place += 1
+        elif quote:
+            quote, word = ("", word) if character == quote else (quote, word + character)
+        elif character in "'\"":
+            quote = character
+        elif character == " ":
+            words.append(word)
+            word = ""
+        else:
+            assert character not in "\\$()*?[]{};&|<>#~%\n", "outside of quotes"
+            word += character
+    assert not quote, "a quote is open"
+    return [*words, word]
+
+
+@given(words=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
+def test_a_login_shell_that_reads_backslashes_between_quotes_reads_the_same_words(words: list[str]) -> None:
+    """Lessons, "Letting anyone in": an argument never becomes a command, whatever shell the user has over there."""
+    line = command_line(words)
+    assert fish_words(line) == words
+    assert shlex.split(line) == words
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ class SshParams(CommandParams):
             raise Mismatch("expected either credential, or password or private_key")
         if self.password is not None and self.private_key is not None:
             raise Mismatch("expected either password or private_key")
+        if self.password is not None and "\0" in self.password.reveal():
+            raise Mismatch("expected password without NUL")
         if self.passphrase is not None and self.private_key is None:
             raise Mismatch("expected passphrase beside private_key only")
 

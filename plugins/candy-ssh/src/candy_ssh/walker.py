@@ -207,10 +207,19 @@ MAX_SEEN = 2000
 GRACE_LOOKS = 5
 
 
+def command_line(words: Sequence[str]) -> str:
+    """``words`` as one line for the shell that a user has over there.
+
+    Unlike POSIX shells, fish reads backslashes between single quotes: one before a quote would not let it end there,
+    and what was an argument would be commands. So none stands there; between double quotes all of them agree.
+    """
+    return shlex.join(words).replace("\\", "'\"\\\\\"'")
+
+
 def launch_line(argv: Sequence[str], mark: str, *, plain_words: bool) -> str:
     """The command line that starts ``argv``. ``plain_words``: it speaks the language that patterns are written for."""
     environment = [f"{MARK}={mark}", *(["LC_ALL=C"] if plain_words else [])]
-    return "exec " + shlex.join(["env", *environment, "sh", "-c", LAUNCHER, "candy", locks_of(mark), *argv])
+    return command_line(["exec", "env", *environment, "sh", "-c", LAUNCHER, "candy", locks_of(mark), *argv])
 
 
 def locks_of(mark: str) -> str:
@@ -230,4 +239,4 @@ def stop_line(mark: str, since: int, pipes: Iterable[str], seen: Sequence[str]) 
 
 def _walker(mode: str, mark: str, since: int, pipes: Iterable[str], seen: Sequence[str]) -> str:
     arguments = [mode, mark, locks_of(mark), str(since), ",".join(pipes), str(GRACE_LOOKS), *seen[:MAX_SEEN]]
-    return "exec " + shlex.join(["sh", "-c", WALKER, "walker", *arguments])
+    return command_line(["exec", "sh", "-c", WALKER, "walker", *arguments])
