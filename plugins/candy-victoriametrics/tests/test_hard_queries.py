@@ -1,0 +1,31 @@
+"""Hard queries and hard values, together and alone: on a real VictoriaMetrics."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from candy_testbed import VictoriaMetrics
+from candy_testbed.hard_queries import NUMBERS, QUERIES
+from candy_testbed.together import differences
+
+
+@pytest.mark.parametrize("threshold", [None, "80", "!=0", "@0:5"])
+def test_hard_queries_are_answered_together_as_each_is_alone(
+    open_agent: Any, victoriametrics_server: VictoriaMetrics, threshold: str | None
+) -> None:
+    assert differences(open_agent, victoriametrics_server, list(QUERIES), threshold) == []
+
+
+async def test_a_value_is_the_servers_own_text_together_and_alone(
+    agent: Any, victoriametrics_server: VictoriaMetrics
+) -> None:
+    """Contract §3: "`value` is the backend's own text, not rounded: the first series' …; `""` when there is none"."""
+    queries = [f"vector({number})" for number in NUMBERS]
+    asked = [victoriametrics_server.query(query) for query in queries]
+    texts = [found[0]["value"][1] if found else "" for found in asked]  # NaN is nothing here
+    together = await agent.run_together(*queries, time_=time.time())
+    scalars = await agent.run(*NUMBERS)
+    assert [outcome.value for outcome in together] == texts
+    assert [outcome.value for outcome in scalars] == texts
