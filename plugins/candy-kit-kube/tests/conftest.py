@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import struct
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 import structlog
 from attrs import define, field, frozen
 from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
+from candy_testbed import KubeCluster
+from candy_testbed.fixtures import required
 
 from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
 
@@ -288,3 +291,85 @@ def eventually() -> Callable[..., Awaitable[None]]:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+THIRD = RuleResource(group="rules.example.com", version="v1", plural="thirdrules", kind="ThirdRule")
+
+
+class ThirdDefinition:
+    """Installs a definition of ThirdRules whose groups have these fields, or changes the one that is there."""
+
+    resource = THIRD
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+
+    def __call__(self, *fields: str, **more: Any) -> None:
+        text = {"type": "string"}
+        # As PrometheusRule has it: for such a definition this API server drops what it knows not, and does not refuse.
+        either = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+        group = {"type": "object", "properties": {**dict.fromkeys(fields, text), **more, "expr": either}}
+        spec = {"type": "object", "properties": {"groups": {"type": "array", "items": group}}}
+        schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+        document = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": THIRD.definition},
+            "spec": {
+                "group": THIRD.group,
+                "names": {"kind": THIRD.kind, "plural": THIRD.plural, "singular": "thirdrule"},
+                "scope": "Namespaced",
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+            },
+        }
+        self.cluster.define(json.dumps(document))
+
+
+@pytest.fixture
+async def third(kube_cluster: Any, kube_namespace: str, eventually: Any) -> AsyncIterator[ThirdDefinition]:
+    """A resource that is not served before the test asks for it, and is gone after it."""
+    yield ThirdDefinition(kube_cluster)
+    kube_cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", THIRD.definition)
+
+    async def gone() -> bool:
+        groups = kube_cluster.api.request("GET", "/apis")["groups"]
+        return THIRD.group not in [each["name"] for each in groups]
+
+    await eventually(gone)
+
+
+@pytest.fixture
+def third_backend(cluster: Cluster) -> CustomRuleBackend:
+    """Rules as ThirdRules."""
+    return CustomRuleBackend(cluster, THIRD, validate=nothing_wrong)
+
+
+@pytest.fixture
+def own_cluster() -> Any:
+    """A cluster of the test's own, to do to its etcd what others must not see."""
+    with required(KubeCluster()) as started:
+        yield started
+
+
+class Compactable(Objects):
+    """Objects of a cluster whose etcd may be told to forget."""
+
+    def __init__(self, cluster: Any) -> None:
+        super().__init__(cluster, PROMETHEUS_RULE, cluster.create_namespace())
+        self.cluster = cluster
+
+    def compact(self) -> None:
+        """Have etcd forget every version but the newest, as the API server has it do every five minutes."""
+        address = self.cluster.etcd.url
+        body = json.dumps({"key": "AA==", "range_end": "AA==", "count_only": True}).encode()
+        with urllib.request.urlopen(f"{address}/v3/kv/range", body, timeout=5) as answer:
+            newest = json.load(answer)["header"]["revision"]
+        body = json.dumps({"revision": newest, "physical": True}).encode()
+        with urllib.request.urlopen(f"{address}/v3/kv/compaction", body, timeout=5) as answer:
+            answer.read()
+
+
+@pytest.fixture
+def objects_of() -> Callable[[Any], Compactable]:
+    """PrometheusRules in a namespace of a cluster."""
+    return Compactable

@@ -43,7 +43,7 @@ def hashed(name: str) -> str:
     ],
 )
 def test_an_objects_name_is_lower_case_with_a_dash_for_each_run_of_others(name: str, expected: str) -> None:
-    """Contract §5: lower-case, each run of other characters a `-`, trimmed; nothing left, or over 253: `rule-` + hex."""
+    """Contract §5: lower-case, each run of other characters a `-`, trimmed; nothing left: `rule-` + 8 hex."""
     assert object_name(name) == expected
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from candy_kit_kube import Cluster, CustomRuleBackend, RuleResource
+from candy_kit_kube import Cluster, CustomRuleBackend
 from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
 from candy_kit_kube.problem_paths import rule_problems
 from hypothesis import given
@@ -97,51 +96,8 @@ async def test_a_create_is_one_request_where_the_fields_are_known(
     assert asked == [("PATCH", True), ("PATCH", False)], "a field that was never seen is asked for"
 
 
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "thirdrules.rules.example.com"},
-    "spec": {
-        "group": "rules.example.com",
-        "names": {"kind": "ThirdRule", "plural": "thirdrules", "singular": "thirdrule", "listKind": "ThirdRuleList"},
-        "scope": "Namespaced",
-        "versions": [{"name": "v1", "served": True, "storage": True}],
-    },
-}
-THIRD = RuleResource(group="rules.example.com", version="v1", plural="thirdrules", kind="ThirdRule")
-
-
-def schema(*fields: str, **more: Any) -> Any:
-    """A structural schema of groups with these fields."""
-    text = {"type": "string"}
-    # As PrometheusRule's has it: for such a definition this API server prunes, and does not refuse, what it knows not.
-    either = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
-    group = {"type": "object", "properties": {**dict.fromkeys(fields, text), **more, "expr": either}}
-    spec = {"type": "object", "properties": {"groups": {"type": "array", "items": group}}}
-    return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
-
-
-def definition(*fields: str, **more: Any) -> Any:
-    (version,) = DEFINITION["spec"]["versions"]  # type: ignore[index]
-    spec = {**DEFINITION["spec"], "versions": [{**version, "schema": schema(*fields, **more)}]}  # type: ignore[dict-item]
-    return {**DEFINITION, "spec": spec}
-
-
-@pytest.fixture
-async def third(kube_cluster: Any, kube_namespace: str, eventually: Any) -> AsyncIterator[Callable[[Any], None]]:
-    """Install a definition of ThirdRules; it is gone after the test."""
-    yield lambda document: kube_cluster.define(json.dumps(document))
-    kube_cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", THIRD.definition)
-
-    async def gone() -> bool:
-        groups = kube_cluster.api.request("GET", "/apis")["groups"]
-        return THIRD.group not in [each["name"] for each in groups]
-
-    await eventually(gone)
-
-
 async def test_a_definition_that_forgets_a_field_later_costs_no_rule(
-    third: Any, kube_cluster: Any, cluster: Cluster, kube_namespace: str, eventually: Any
+    third: Any, third_backend: CustomRuleBackend, kube_cluster: Any, kube_namespace: str, eventually: Any
 ) -> None:
     """Contract §5: a pruned field is an error. What was learned may be over; what was written then is taken back."""
 
@@ -151,17 +107,17 @@ async def test_a_definition_that_forgets_a_field_later_costs_no_rule(
     def rule(name: str, *groups: Any) -> Rule:
         return Rule(ref=RuleRef(name=name, namespace=kube_namespace), groups=groups)
 
-    third(definition("name", "a", "b"))
-    backend = CustomRuleBackend(cluster, THIRD, validate=fine)
+    third("name", "a", "b")
+    backend, resource = third_backend, third.resource
     both = {"name": "g", "a": "1", "b": "2"}
     await backend.apply(rule("known", both), Absent(), dry_run=False)
-    kube_cluster.api.apply(definition("name", "a"), force=True)
+    third("name", "a")
 
     async def pruned() -> bool:
         (planned,) = kube_cluster.api.apply(
             {
-                "apiVersion": THIRD.api_version,
-                "kind": THIRD.kind,
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
                 "metadata": {"name": "probe", "namespace": kube_namespace},
                 "spec": {"groups": [both]},
             },
@@ -242,15 +198,15 @@ def test_a_problem_without_a_place_is_told_only_where_there_is_no_other() -> Non
 
 
 async def test_defaults_of_the_definition_are_nobodys_and_no_conflict(
-    third: Any, cluster: Cluster, kube_namespace: str
+    third: Any, third_backend: CustomRuleBackend, kube_namespace: str
 ) -> None:
     """A definition may fill in what is left out; that is not somebody else's field."""
 
     async def fine(rule: Rule) -> tuple[()]:
         return ()
 
-    third(definition("name", interval={"type": "string", "default": "1m"}))
-    backend = CustomRuleBackend(cluster, THIRD, validate=fine)
+    third("name", interval={"type": "string", "default": "1m"})
+    backend = third_backend
     rule = Rule(ref=RuleRef(name="r", namespace=kube_namespace), groups=({"name": "g"},))
     made = await backend.apply(rule, Absent(), dry_run=False)
     assert made.rule.groups == ({"name": "g", "interval": "1m"},)

@@ -41,7 +41,7 @@ def tls_context(
 
 def _show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """Load a client certificate. OpenSSL reads it from a file alone, so there is one, for this moment, for us only."""
-    descriptor, name = tempfile.mkstemp(prefix="candy-kube-")
+    descriptor, name = tempfile.mkstemp(prefix="candy-agent-key-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(certificate + b"\n" + key)
@@ -59,12 +59,19 @@ def _pem(entry: Mapping[str, Json], key: str) -> bytes:
     """The bytes that an entry gives: the data in it before the file that it names, as kubectl has it."""
     if data := text(entry.get(f"{key}-data")):
         try:
-            return base64.b64decode(data)
+            return _some(base64.b64decode("".join(data.split()), validate=True), f"{key}-data")
         except (binascii.Error, ValueError):
             raise Unusable(f"{key}-data of the kubeconfig is not base64") from None
     if name := text(entry.get(key)):
         try:
-            return Path(name).read_bytes()
+            return _some(Path(name).read_bytes(), f"{name}, the {key}")
         except OSError as error:
             raise Unusable(f"{name}, the {key} of the kubeconfig, cannot be read: {error.strerror}") from None
     return b""
+
+
+def _some(content: bytes, what: str) -> bytes:
+    """The content; an authority that is empty would else mean to trust what the machine trusts."""
+    if not content.strip():
+        raise Unusable(f"{what} of the kubeconfig is empty")
+    return content

@@ -1,0 +1,384 @@
+"""Which cluster is meant, and what happens when that changes while the agent runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import trustme
+from candy_kit_kube import Cluster
+from candy_kit_kube.connections import LOOK_AGAIN_AFTER, REREAD_AFTER, Connections
+from candy_kit_kube.kubeconfig import Unusable, read_kubeconfig
+from candy_kit_kube.settings import ClusterSettings, Surroundings
+
+from candy_core import BackendUnavailable, Forbidden
+
+Write = Callable[..., Path]
+SECRET = "very-secret-token-of-the-agent"
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def keeper(kubeconfig: Path | None, tmp_path: Path, clock: Clock, **environ: str) -> Connections:
+    surroundings = Surroundings(environ=environ, home=tmp_path / "home", service_account=tmp_path / "account")
+    settings = ClusterSettings(kubeconfig=kubeconfig)
+    return Connections(settings, surroundings, ssl.create_default_context, structlog.get_logger(), clock)
+
+
+async def says_who(peer: Any) -> None:
+    """Answers with the credential that it was shown."""
+    await peer.answer({"gitVersion": peer.request.headers.get("authorization", "nobody")})
+
+
+async def who(cluster: Cluster) -> str:
+    """The credential that an API server is shown now."""
+    found: Any = await cluster.request("GET", "/version")
+    return str(found["gitVersion"])
+
+
+async def test_the_setting_comes_first_then_the_variable_then_the_home_then_the_pod(
+    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
+) -> None:
+    """Contract §7: `KUBECONFIG`, else `~/.kube/config`, else in-cluster."""
+    server = await serve(says_who)
+    config = {name: kubeconfig(server.url, name, user={"token": name}) for name in ("setting", "variable", "own")}
+    home = tmp_path / "home"
+    (home / ".kube").mkdir(parents=True)
+    environ = {"KUBECONFIG": str(config["variable"])}
+    config["own"].rename(home / ".kube" / "config")
+    assert await who(await open_kube(config["setting"], environ=environ)) == "Bearer setting"
+    assert await who(await open_kube(environ=environ)) == "Bearer variable"
+    assert await who(await open_kube()) == "Bearer own"
+
+
+async def test_a_pod_uses_its_service_account_and_sees_a_rotated_token(
+    kube_cluster: Any, kube_namespace: str, open_kube: Any, tmp_path: Path
+) -> None:
+    """Contract §7: in-cluster. Kubernetes rotates the token of a pod every hour."""
+    account = tmp_path / "service_account"
+    account.mkdir()
+    (account / "ca.crt").write_bytes(kube_cluster.ca_file.read_bytes())
+    (account / "token").write_text("not-a-token-any-more")
+    host, _, port = kube_cluster.url.removeprefix("https://").partition(":")
+    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    cluster = await open_kube(environ=environ)
+    path = f"/api/v1/namespaces/{kube_namespace}/pods"
+    with pytest.raises(Forbidden, match="401"):
+        await cluster.request("GET", path)
+    fresh = tmp_path / "fresh"
+    fresh.write_text(kube_cluster.service_account_token(kube_namespace, "agent"))
+    fresh.rename(account / "token")
+    with pytest.raises(Forbidden, match="serviceaccount:"):  # known now, and without rights
+        await cluster.request("GET", path)
+
+
+async def test_a_token_that_is_refused_is_read_again_once(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """A rotated token costs no call; one that is wrong is not tried for ever."""
+    good = "first"
+
+    async def answer(peer: Any) -> None:
+        if peer.request.headers.get("authorization") == f"Bearer {good}":
+            await says_who(peer)
+        else:
+            await peer.answer({"kind": "Status", "code": 401}, "401 Unauthorized")
+
+    server = await serve(answer)
+    path = kubeconfig(server.url, user={"token": "first"})
+    cluster = await open_kube(path)
+    assert await who(cluster) == "Bearer first"
+    good = "second one"
+    kubeconfig(server.url, user={"token": "second one"})
+    assert await asyncio.gather(*(who(cluster) for _ in range(5))) == ["Bearer second one"] * 5
+    kubeconfig(server.url, user={"token": "the third, wrong"})
+    good = "nobody's"
+    server.requests.clear()
+    with pytest.raises(Forbidden):
+        await who(cluster)
+    assert [request.headers["authorization"] for request in server.requests] == [
+        "Bearer second one",
+        "Bearer the third, wrong",
+    ]
+
+
+async def test_without_a_kubeconfig_every_call_says_so_until_there_is_one(
+    kube_cluster: Any, tmp_path: Path, open_kube: Any, eventually: Any
+) -> None:
+    """Contract §7: none of them: everything but Kubernetes works. The cluster is picked up when it appears."""
+    cluster = await open_kube()
+    with pytest.raises(BackendUnavailable, match="KUBECONFIG"):
+        await cluster.request("GET", "/version")
+    assert not (await cluster.check()).ok
+    (tmp_path / "home" / ".kube").mkdir(parents=True)
+    kube_cluster.write_kubeconfig(tmp_path / "home" / ".kube" / "config")
+
+    async def found() -> bool:
+        return bool((await cluster.check()).ok)
+
+    await eventually(found)
+    assert (await cluster.check()).detail.startswith("v1.")
+
+
+async def test_a_missing_cluster_is_looked_for_once_in_a_few_seconds(kubeconfig: Write, tmp_path: Path) -> None:
+    """Not at each of a thousand calls."""
+    clock = Clock()
+    connections = keeper(tmp_path / "kubeconfig", tmp_path, clock)
+    with pytest.raises(BackendUnavailable, match="there is no kubeconfig") as caught:
+        await connections.current()
+    assert caught.value.retry_after == LOOK_AGAIN_AFTER
+    kubeconfig("http://127.0.0.1:1")
+    with pytest.raises(BackendUnavailable):
+        await connections.current()
+    clock.now += LOOK_AGAIN_AFTER
+    assert (await connections.current()).host == "127.0.0.1:1"
+
+
+async def test_a_changed_kubeconfig_is_read_again(kubeconfig: Write, tmp_path: Path) -> None:
+    """Every few seconds the files are looked at; at once after nobody has answered."""
+    clock = Clock()
+    path = kubeconfig("http://127.0.0.1:1")
+    connections = keeper(path, tmp_path, clock)
+    first = await connections.current()
+    kubeconfig("http://127.0.0.1:22")
+    assert await connections.current() is first
+    clock.now += REREAD_AFTER
+    second = await connections.current()
+    assert second.host == "127.0.0.1:22"
+    clock.now += REREAD_AFTER
+    assert await connections.current() is second, "what has not changed is kept"
+    kubeconfig("http://127.0.0.1:333")
+    connections.doubt()
+    assert (await connections.current()).host == "127.0.0.1:333"
+    path.write_text("nonsense")
+    clock.now += REREAD_AFTER
+    with pytest.raises(BackendUnavailable, match="expected a kubeconfig"):
+        await connections.current()
+    kubeconfig("http://127.0.0.1:4444")
+    clock.now += LOOK_AGAIN_AFTER
+    assert (await connections.current()).host == "127.0.0.1:4444"
+
+
+def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tmp_path: Path) -> None:
+    """As kubectl merges them, current-context too; files that are missing are passed over."""
+    (tmp_path / "b").mkdir()
+    one = kubeconfig("https://one:1", "one", cluster={"certificate-authority": "ca.crt"}, user={"token": "1"})
+    two = kubeconfig("https://two:2", "b/two", user={"client-key": "keys/a.key", "token": "2"})
+    third = tmp_path / "third"
+    third.write_text(
+        json.dumps({"current-context": "other", "contexts": [{"name": "other", "context": {"cluster": "c"}}]})
+    )
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    missing = tmp_path / "missing"
+    found = read_kubeconfig([missing, empty, one, two, third], None)
+    assert (found.cluster["server"], found.user["token"]) == ("https://one:1", "1")
+    assert found.cluster["certificate-authority"] == str(tmp_path / "ca.crt"), "from the file's own folder"
+    assert read_kubeconfig([two, one], None).user["client-key"] == str(tmp_path / "b" / "keys" / "a.key")
+    chosen = read_kubeconfig([one, third], "other")
+    assert (chosen.cluster["server"], chosen.user) == ("https://one:1", {})
+    assert read_kubeconfig([third, one], None).user == {}
+    with pytest.raises(Unusable, match="no context of the name 'nobody'"):
+        read_kubeconfig([one], "nobody")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"users: [{{name: u, user: {{token: {SECRET}", "line 1: expected YAML"),
+        (f"a: b: {SECRET}", "expected YAML"),
+        (f"- {SECRET}", "expected a kubeconfig"),
+        (f'{{"users": [{{"name": "{SECRET}"}}]}}', "current-context"),
+        ('{"current-context": "x"}', "no context of the name 'x'"),
+        (b"\xff\xfe\x00\x00" + SECRET.encode(), "expected YAML"),
+    ],
+)
+async def test_a_kubeconfig_that_is_of_no_use_is_named_and_not_repeated(
+    content: Any, words: str, tmp_path: Path, open_kube: Any
+) -> None:
+    """Errors say where and what was expected; no secret in an error or a log."""
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with structlog.testing.capture_logs() as logs:
+        cluster = await open_kube(path)
+        with pytest.raises(BackendUnavailable, match=words) as caught:
+            await cluster.request("GET", "/version")
+    assert SECRET not in f"{caught.value!r} {logs}"
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"cluster": {"server": ""}}, "server"),
+        ({"cluster": {"server": f"https://admin:{SECRET}@host"}}, "without a user"),
+        ({"cluster": {"server": "ftp://host"}}, "server"),
+        ({"cluster": {"proxy-url": f"socks5://u:{SECRET}@host"}}, "proxy-url"),
+        ({"cluster": {"certificate-authority": "missing.crt"}}, "certificate-authority"),
+        ({"cluster": {"certificate-authority-data": "!"}}, "not base64"),
+        ({"cluster": {"certificate-authority-data": "Cg=="}}, "empty"),
+        ({"cluster": {"certificate-authority-data": "YWJj"}}, "no certificate in PEM"),
+        ({"user": {"tokenFile": "missing"}}, "tokenFile"),
+        (
+            {"user": {"client-key-data": base64.b64encode(SECRET.encode()).decode()}},
+            "client-certificate and client-key",
+        ),
+        ({"user": {"token": f"{SECRET}\nX-Evil: 1"}}, "one line"),
+        ({"user": {"auth-provider": {"name": "oidc", "config": {"id-token": SECRET}}}}, "user's entry"),
+        ({"user": {"exec": {"args": [SECRET]}}}, "no command"),
+        ({"user": {"exec": {"command": "/no/such/program", "args": [SECRET]}}}, "cannot be started"),
+        ({"user": {"exec": {"command": "sh", "args": ["-c", f"echo {SECRET}"]}}}, "not JSON"),
+        ({"user": {"exec": {"command": "sh", "args": ["-c", f"echo {SECRET} >&2; exit 3"]}}}, "exit code 3"),
+        ({"user": {"exec": {"command": "echo", "args": ["{}"]}}}, "neither a token nor a certificate"),
+        ({"user": {"exec": {"command": "cat", "args": ["/dev/zero"]}}}, "more than"),
+    ],
+)
+async def test_an_entry_that_is_of_no_use_is_named_and_not_repeated(
+    entries: Any, words: str, kubeconfig: Write, open_kube: Any
+) -> None:
+    """Errors say where and what was expected; no secret in an error or a log."""
+    with structlog.testing.capture_logs() as logs:
+        cluster = await open_kube(kubeconfig("https://127.0.0.1:1", **entries), environ={"PATH": os.environ["PATH"]})
+        with pytest.raises(BackendUnavailable, match=words) as caught:
+            await cluster.request("GET", "/version")
+    assert SECRET not in f"{caught.value!r} {logs}"
+
+
+async def test_passwords_and_token_files_let_the_agent_in(
+    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
+) -> None:
+    """Kubeconfig's ways to say who one is; a token file is looked at again when it has changed."""
+    server = await serve(says_who)
+    plain = await open_kube(kubeconfig(server.url, user={"username": "u", "password": "p"}))
+    assert await who(plain) == "Basic " + base64.b64encode(b"u:p").decode()
+    (tmp_path / "token").write_text("of-the-file\n")
+    assert await who(await open_kube(kubeconfig(server.url, user={"tokenFile": "token"}))) == "Bearer of-the-file"
+    assert await who(await open_kube(kubeconfig(server.url))) == "nobody"
+
+
+PROGRAM = """
+import json, os, sys
+info = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+count = os.path.join(os.path.dirname(__file__), "count")
+runs = len(open(count).read()) if os.path.exists(count) else 0
+open(count, "a").write("x")
+own = sorted(name for name in os.environ if name.startswith("CANDY_"))
+token = f"{runs}{own}{os.environ['ADDED']}{info['spec']['cluster']['server'][:4]}"
+status = {"token": token, "expirationTimestamp": "2999-01-01T00:00:00Z"}
+print(json.dumps({"apiVersion": info["apiVersion"], "kind": "ExecCredential", "status": status}))
+"""
+
+
+async def test_a_credential_plugin_is_run_again_when_its_token_is_refused(
+    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
+) -> None:
+    """client.authentication.k8s.io; and no secret of the agent's stands in an environment that a child inherits."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    accepted = "0"
+
+    async def answer(peer: Any) -> None:
+        if peer.request.headers["authorization"].startswith(f"Bearer {accepted}"):
+            await says_who(peer)
+        else:
+            await peer.answer({"kind": "Status", "code": 401}, "401 Unauthorized")
+
+    config = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": [str(tmp_path / "program.py")],
+        "env": [{"name": "ADDED", "value": "a"}],
+        "provideClusterInfo": True,
+    }
+    path = kubeconfig((await serve(answer)).url, user={"exec": config})
+    cluster = await open_kube(path, environ={"CANDY_API_KEY": SECRET})
+    assert await who(cluster) == "Bearer 0[]ahttp"
+    accepted = "1"
+    assert not (await cluster.check()).ok, "it was asked a moment ago"
+    keeps = cluster._session.connections
+    keeps._asked -= LOOK_AGAIN_AFTER
+    assert await who(cluster) == "Bearer 1[]ahttp"
+
+
+async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
+    kubeconfig: Write, open_kube: Any, tmp_path: Path, eventually: Any
+) -> None:
+    """The port: whoever cancels a call leaves nothing of it running."""
+    config = {"command": "sh", "args": ["-c", f"echo $$ > {tmp_path}/pid; sleep 600 & sleep 600"]}
+    path = kubeconfig("http://127.0.0.1:1", user={"exec": config})
+    cluster = await open_kube(path, timeout=60, environ={"PATH": os.environ["PATH"]})
+    call = asyncio.ensure_future(cluster.request("GET", "/version"))
+
+    async def started() -> bool:
+        return bool((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+
+    await eventually(started)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    group = int((tmp_path / "pid").read_text())
+
+    async def ended() -> bool:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    await eventually(ended)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Any:
+    """An authority, a server's side that asks for a certificate, and a client's certificate and key."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("api.example.com").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    client = authority.issue_cert("agent@example.com")
+    ca, key = authority.cert_pem.bytes(), client.private_key_pem.bytes()
+    return context, ca, client.cert_chain_pems[0].bytes(), key
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_client_certificate_lets_the_agent_in_and_leaves_no_key_on_the_disk(
+    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path, tls: Any, inline: bool, eventually: Any
+) -> None:
+    """Kubeconfig: client-certificate and client-key, as files or as data; tls-server-name is who is expected."""
+    context, *parts = tls
+    names = ("certificate-authority", "client-certificate", "client-key")
+    values: dict[str, str] = {}
+    for name, content in zip(names, parts, strict=True):
+        (tmp_path / name).write_bytes(content)
+        values |= {f"{name}-data": base64.b64encode(content).decode()} if inline else {name: name}
+    server = await serve(says_who, ssl=context)
+    cluster_entry = {key: value for key, value in values.items() if "authority" in key}
+    user = {key: value for key, value in values.items() if "client" in key}
+    named = {**cluster_entry, "tls-server-name": "api.example.com"}
+    assert await who(await open_kube(kubeconfig(server.url, cluster=named, user=user))) == "nobody"
+    with pytest.raises(BackendUnavailable, match="certificate is not trusted"):
+        await who(await open_kube(kubeconfig(server.url, cluster=cluster_entry, user=user)))
+    insecure = {"insecure-skip-tls-verify": True}
+    assert await who(await open_kube(kubeconfig(server.url, cluster=insecure, user=user))) == "nobody"
+    with pytest.raises(BackendUnavailable):
+        await who(await open_kube(kubeconfig(server.url, cluster=named)))
+
+    async def gone() -> bool:  # another test may be writing one of its own at this moment
+        return not await asyncio.to_thread(lambda: list(Path(tempfile.gettempdir()).glob("candy-agent-key-*")))
+
+    await eventually(gone)

@@ -1,0 +1,204 @@
+"""A real API server: its rights, its outages, its lists and its watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from candy_kit_kube import Cluster, CustomRuleBackend, Event, Gone
+
+from candy_core import Absent, Anything, BackendUnavailable, Forbidden, Invalid, Problem, Rule, RuleRef
+
+MakeRule = Callable[..., Rule]
+
+
+async def fine(rule: Rule) -> tuple[Problem, ...]:
+    return ()
+
+
+async def test_a_missing_right_is_named(
+    kube_cluster: Any, kube_namespace: str, open_kube: Any, objects: Any, make_rule: MakeRule, tmp_path: Path
+) -> None:
+    """Contract §1: 403 `forbidden`; the API server's own words name verb, resource and namespace."""
+    token = kube_cluster.service_account_token(kube_namespace, "agent")
+    path = kube_cluster.write_kubeconfig(tmp_path / "limited", token=token)
+    backend = CustomRuleBackend(await open_kube(path), objects.resource, validate=fine)
+    for verb, call in (
+        ("patch", backend.apply(make_rule(), Absent(), dry_run=False)),
+        ("get", backend.get(make_rule().ref)),
+        ("list", backend.list(kube_namespace, limit=1, cursor=None)),
+    ):
+        with pytest.raises(Forbidden) as caught:
+            await call
+        for words in (f"cannot {verb} resource", '"prometheusrules"', f'the namespace "{kube_namespace}"'):
+            assert words in str(caught.value)
+    assert (await backend.check()).ok, "discovery is everybody's"
+
+
+async def test_without_the_definition_it_is_named_and_once_it_is_there_all_works(
+    kube_cluster: Any, cluster: Cluster, kube_namespace: str, third: Any, third_backend: CustomRuleBackend
+) -> None:
+    """Contract §5: a backend without its CRD is 503 `backend_unavailable`; no restart is needed afterwards."""
+    rule = Rule(ref=RuleRef(name="a", namespace=kube_namespace), groups=({"name": "g"},))
+    for call in (
+        third_backend.apply(rule, Absent(), dry_run=False),
+        third_backend.apply(rule, Anything(), dry_run=True),
+        third_backend.delete(rule.ref, Anything(), dry_run=False),
+        third_backend.get(rule.ref),
+        third_backend.list(kube_namespace, limit=1, cursor=None),
+        third_backend.list(None, limit=1, cursor=None),
+    ):
+        with pytest.raises(BackendUnavailable, match=r"CustomResourceDefinition thirdrules\.rules\.example\.com"):
+            await call
+    health = await third_backend.check()
+    assert (health.ok, "thirdrules.rules.example.com" in health.detail) == (False, True)
+    third("name")
+    assert (await third_backend.check()).ok
+    made = await third_backend.apply(rule, Absent(), dry_run=False)
+    assert await third_backend.get(rule.ref) == made
+
+
+async def test_an_api_server_that_is_killed_is_unavailable_and_works_once_it_is_back(
+    kube_cluster: Any, cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule, eventually: Any
+) -> None:
+    """Contract §5: 503 `backend_unavailable`; the agent itself goes on."""
+    made = await backend.apply(make_rule(), Absent(), dry_run=False)
+    kube_cluster.kill_api_server()
+    for call in (backend.get(made.rule.ref), backend.apply(make_rule("b"), Absent(), dry_run=False)):
+        with pytest.raises(BackendUnavailable):
+            await call
+    assert not (await cluster.check()).ok
+    kube_cluster.start_api_server()
+    await kube_cluster.until_ready()
+    assert await backend.get(made.rule.ref) == made
+    changed = await backend.apply(make_rule(expr="up == 1"), Anything(), dry_run=False)
+    assert changed.rule == make_rule(expr="up == 1")
+
+
+async def test_an_api_server_that_hangs_costs_a_bounded_time(
+    kube_cluster: Any, open_kube: Any, objects: Any, make_rule: MakeRule, eventually: Any
+) -> None:
+    """It accepts and never answers: a machine that swaps, a network that drops."""
+    cluster = await open_kube(kube_cluster.kubeconfig, timeout=1.0)
+    backend = CustomRuleBackend(cluster, objects.resource, validate=fine)
+    await backend.apply(make_rule(), Absent(), dry_run=False)
+    told: list[str] = []
+
+    async def hangs() -> bool:  # a process of many threads is not frozen the moment that it is told to be
+        try:
+            await backend.get(make_rule().ref)
+        except BackendUnavailable as error:
+            told.append(str(error))
+        return bool(told)
+
+    kube_cluster.api_server.pause()
+    try:
+        await eventually(hangs)
+    finally:
+        kube_cluster.api_server.resume()
+    assert told == ["the Kubernetes API gave no answer within 1 s"]
+    assert (await backend.get(make_rule().ref)).rule == make_rule()
+
+
+async def test_a_list_is_paged_and_every_rule_is_in_it_once(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any, kube_namespace: str
+) -> None:
+    """Contract §5: `limit` and `cursor`; what the agent does not manage is read as well."""
+    names = [f"Rule {n:02}" for n in range(11)]
+    await asyncio.gather(*(backend.apply(make_rule(name), Absent(), dry_run=False) for name in names))
+    objects.apply("somebody.elses", [{"name": "g", "rules": []}])
+    found, cursor, pages = [], None, 0
+    while True:
+        page = await backend.list(kube_namespace, limit=5, cursor=cursor)
+        assert len(page.rules) <= 5
+        found += page.rules
+        cursor, pages = page.next_cursor, pages + 1
+        if cursor is None:
+            break
+    assert [each.rule.ref.name for each in found] == [*names, "somebody.elses"]
+    assert [each.managed for each in found] == [True] * 11 + [False]
+    assert pages == 3
+    everywhere = await backend.list(None, limit=500, cursor=None)
+    assert {each.object_name for each in found} <= {each.object_name for each in everywhere.rules}
+
+
+async def test_a_cursor_that_is_none_is_invalid(backend: CustomRuleBackend, kube_namespace: str) -> None:
+    """The port: raises `Invalid` for a cursor that is none of the backend's."""
+    with pytest.raises(Invalid, match="cursor"):
+        await backend.list(kube_namespace, limit=1, cursor="made-up")
+
+
+async def test_a_list_goes_on_after_its_token_has_become_too_old(
+    own_cluster: Any, open_kube: Any, objects_of: Any
+) -> None:
+    """Kubernetes API concepts: 410 for a continue token whose version etcd has compacted away, and another token."""
+    objects = objects_of(own_cluster)
+    for n in range(6):
+        objects.apply(f"r{n}", [{"name": "g", "rules": []}])
+    cluster = await open_kube(own_cluster.kubeconfig)
+    backend = CustomRuleBackend(cluster, objects.resource, validate=fine)
+    first = await backend.list(objects.namespace, limit=2, cursor=None)
+    objects.apply("r9", [{"name": "g", "rules": []}])
+    objects.compact()
+    second = await backend.list(objects.namespace, limit=500, cursor=first.next_cursor)
+    found = [each.object_name for each in (*first.rules, *second.rules)]
+    assert found == ["r0", "r1", "r2", "r3", "r4", "r5", "r9"]
+    own_cluster.restart()  # what the API server itself remembers goes with it
+    events = cluster.watch(objects.resource.path(objects.namespace), resource_version=first.rules[0].version)
+    async with asyncio.timeout(20), aclosing(events):
+        with pytest.raises(Gone):
+            await anext(events)
+
+
+async def begin(cluster: Cluster, path: str) -> str:
+    """The version to watch from."""
+    listed: Any = await cluster.request("GET", path, query={"limit": "1"})
+    return str(listed["metadata"]["resourceVersion"])
+
+
+async def test_a_watch_tells_what_happens(
+    cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
+    """Kubernetes API concepts, "Efficient detection of changes"."""
+    path = objects.resource.path(objects.namespace)
+    version = await begin(cluster, path)
+    await backend.apply(make_rule(), Absent(), dry_run=False)
+    await backend.apply(make_rule(expr="up == 1"), Anything(), dry_run=False)
+    await backend.delete(make_rule().ref, Anything(), dry_run=False)
+    seen: list[Event] = []
+    async with asyncio.timeout(10), aclosing(cluster.watch(path, resource_version=version)) as events:
+        async for event in events:
+            seen.append(event)
+            if event.kind == "DELETED":
+                break
+    assert [each.kind for each in seen] == ["ADDED", "MODIFIED", "DELETED"]
+
+
+async def test_a_watch_that_drops_is_told(kube_cluster: Any, cluster: Cluster, objects: Any) -> None:
+    """A watch that ends for want of a server is no watch that has ended."""
+    path = objects.resource.path(objects.namespace)
+    version = await begin(cluster, path)
+    events = cluster.watch(path, resource_version=version)
+    async with aclosing(events):
+        objects.apply("r", [])
+        assert (await anext(events)).kind == "ADDED"
+        kube_cluster.kill_api_server()
+        with pytest.raises(BackendUnavailable):
+            async with asyncio.timeout(10):
+                await anext(events)
+
+
+async def test_watches_take_no_turn(open_kube: Any, kube_cluster: Any, objects: Any) -> None:
+    """The setting `max_concurrent` bounds requests; a watch lasts minutes."""
+    cluster = await open_kube(kube_cluster.kubeconfig, max_concurrent=1)
+    path = objects.resource.path(objects.namespace)
+    version = await begin(cluster, path)
+    objects.apply("r", [])
+    one, two = (cluster.watch(path, resource_version=version) for _ in range(2))
+    async with asyncio.timeout(20), aclosing(one), aclosing(two):
+        assert [(await anext(one)).kind, (await anext(two)).kind] == ["ADDED", "ADDED"]
+        assert (await cluster.check()).ok
