@@ -224,6 +224,13 @@ async def open_folder(context: PluginContext, settings: FolderSettings) -> Async
     yield FolderBackend(settings.path or Path("/nonexistent"))
 
 
+@asynccontextmanager
+async def open_shelf(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
+    """The folder beside the other, with ``-shelf`` at the end of its name."""
+    path = settings.path or Path("/nonexistent")
+    yield FolderBackend(path.with_name(f"{path.name}-shelf"))
+
+
 async def check_folder(backend: FolderBackend) -> Health:
     """Whether the folder is there."""
     try:
@@ -246,5 +253,5 @@ SPEC = RuleBackendSpec(
 
 @hookimpl
 def candy_rule_backends() -> Sequence[RuleBackendSpec[Any]]:
-    """The same backend twice: with a class for its groups, and as one that takes whatever it is given."""
-    return (SPEC, evolve(SPEC, name="shelf", aliases=(), wire_name=None, group=None))
+    """One with a class for its groups, and one that takes whatever it is given."""
+    return (SPEC, evolve(SPEC, name="shelf", open=open_shelf, aliases=(), wire_name=None, group=None))

@@ -1,0 +1,139 @@
+"""A rule service over real plugins: the folder backend, announced through an entry point and held open by a host."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import importlib_metadata
+import pytest
+import structlog
+import yaml
+from attrs import frozen
+
+from candy_core import PluginContext, __version__
+from candy_core.config import load_configuration
+from candy_core.hosting import PluginHost, Timing
+from candy_core.metrics import Metrics
+from candy_core.registry import discover
+from candy_core.rules import Retrying, RuleService, RuleTiming
+from tests.testing.rule_backend import folder
+
+GROUPS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "cpu",
+        "rules": [{"alert": "HighCPU", "expr": "cpu > 80", "for": "5m", "labels": {"severity": "warning"}}],
+    },
+)
+QUICK = RuleTiming(one=5.0, page=5.0, sync=10.0, retrying=Retrying(first=0.01, most=0.05, window=5.0, listing=0.2))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The distribution ``candy-folder`` with the plugin ``folder``, for as long as these tests run."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "candy_folder-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: candy-folder\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[candy]\nfolder = tests.testing.rule_backend.folder\n")
+    sys.path.insert(0, str(site))
+    importlib.invalidate_caches()
+    yield
+    sys.path.remove(str(site))
+    importlib.invalidate_caches()
+
+
+@frozen(kw_only=True)
+class Place:
+    """A rule service, and the folder behind it."""
+
+    rules: RuleService
+    path: Path
+    metrics: Metrics
+
+    def file(self, name: str, namespace: str = "monitoring") -> Path:
+        """The file of a rule."""
+        return self.path / namespace / f"{folder.object_name(name)}.yaml"
+
+    def document(self, name: str, namespace: str = "monitoring") -> Any:
+        """What the file of a rule holds."""
+        return yaml.safe_load(self.file(name, namespace).read_text())
+
+    def rewrite(self, name: str, namespace: str = "monitoring", **changes: object) -> None:
+        """Change a file behind everybody's back, or make one that nobody manages."""
+        file = self.file(name, namespace)
+        file.parent.mkdir(exist_ok=True)
+        before = self.document(name, namespace) if file.exists() else {"groups": [dict(group) for group in GROUPS]}
+        file.write_text(yaml.safe_dump(before | changes))
+
+    def names(self, namespace: str = "monitoring") -> set[str]:
+        """The objects of a namespace."""
+        return {file.stem for file in (self.path / namespace).glob("*.yaml")}
+
+    def counted(self, **labels: str) -> float:
+        """A figure of ``candy_rules_writes``."""
+        return self.metrics.registry.get_sample_value("candy_rules_writes_total", labels) or 0.0
+
+
+Opened = Callable[..., AbstractAsyncContextManager[Place]]
+
+
+@pytest.fixture
+def open_place(tmp_path: Path) -> Opened:
+    """Opens a rule service with the plugins that are announced to these tests, and no others."""
+
+    @asynccontextmanager
+    async def opened(*, timing: RuleTiming = QUICK, **variables: str) -> AsyncIterator[Place]:
+        path = tmp_path / "rules"
+        path.mkdir(exist_ok=True)
+        path.with_name("rules-shelf").mkdir(exist_ok=True)
+        environ: Mapping[str, str] = {"CANDY_FOLDER_PATH": str(path)} | variables
+        configuration = load_configuration(None, environ, hostname="host")
+        points = importlib_metadata.entry_points(group="candy")
+        others = [point.dist.metadata["Name"] for point in points if point.dist and "folder" not in point.name]
+        metrics, log = Metrics("0"), structlog.get_logger("test")
+        host = PluginHost(
+            discover(blocked=others),
+            context=lambda plugin: PluginContext(
+                plugin=plugin, agent_id="a", core_version=__version__, logger=log, credential=_no_credential
+            ),
+            settings=configuration.plugin,
+            required=(),
+            metrics=metrics,
+            logger=log,
+            timing=Timing(leave=0.2, cancel=0.1),
+        )
+        holding = asyncio.create_task(host.run())
+        try:
+            await host.opened()
+            yield Place(
+                rules=RuleService(backends=host.rule_backends, metrics=metrics, logger=log, timing=timing),
+                path=path,
+                metrics=metrics,
+            )
+        finally:
+            holding.cancel()
+            await asyncio.wait({holding})
+
+    return opened
+
+
+async def _no_credential(name: str) -> Any:
+    raise LookupError(name)
+
+
+@pytest.fixture
+async def place(open_place: Opened) -> AsyncIterator[Place]:
+    """A rule service over the folder backend alone."""
+    async with open_place() as opened:
+        yield opened
+
+
+def rule(name: str = "HighCPUUsage", **more: object) -> dict[str, Any]:
+    """A rule as a caller writes it."""
+    return {"name": name, "type": "folder", "content": "cpu > 80", **more}
