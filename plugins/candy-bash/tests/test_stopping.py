@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ KILL_TABLE = {
     "a group of its own": "set -m; sleep {s} & sleep {s} & wait",
     "a stopped process": "sleep {s} & sleep 0.2; kill -STOP $!; wait",
     "a pipeline": "sleep {s} | sleep {s}",
+    "a login as somebody else": "su - nobody -s /bin/sh -c 'setsid sleep {s} >/dev/null 2>&1 &'; sleep {s}",
     "a chain of sessions": "setsid -w setsid -w setsid -w sleep {s}; sleep {s}",
 }
 
@@ -133,6 +135,16 @@ async def test_what_a_command_leaves_behind_is_ended_with_it(agent: Any, sleeper
     assert (outcome.status, outcome.value) == ("normal", "done")
     assert "left processes behind, which were ended: " in outcome.details
     assert outcome.stats["terminated"] == "verified"
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("su") is None, reason="there is no su on this host")
+async def test_what_is_left_behind_after_a_login_as_somebody_else_is_ended_too(agent: Any, sleepers: Any) -> None:
+    """``su -`` drops the environment, and on Debian it puts the soft limits back. Contract §3: 'however forked'."""
+    login = f"su - nobody -s /bin/sh -c 'setsid sleep {sleepers.seconds} >/dev/null 2>&1 &'"
+    outcome = await agent.run(f"{login}; echo done")
+    assert sleepers() == []
+    assert (outcome.value, outcome.stats["terminated"]) == ("done", "verified")
 
 
 async def test_a_grandchild_that_holds_stdout_open_does_not_hold_the_item(agent: Any, sleepers: Any) -> None:

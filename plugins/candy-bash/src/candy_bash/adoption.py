@@ -114,6 +114,11 @@ class Adoption:
         lineage.pid = pid
         lineage.sessions.add(pid)
         self._runs[pid] = lineage
+        if lineage.tag is not None:
+            # The hard limit as well: su(1) puts back the soft one, as pam_limits has it on Debian. Not possible where
+            # the command is another user's already and the agent may not; then the soft one has to do.
+            with suppress(OSError):
+                resource.prlimit(pid, resource.RLIMIT_MSGQUEUE, (lineage.tag, lineage.tag))
 
     def forget(self, lineage: Lineage) -> None:
         """The run has ended, and its first process was reaped."""
