@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,8 @@ from candy_core import ByteLimits, Health, Item, Locale, NotFound, Outcome, Plug
 
 ROOT = os.geteuid() == 0
 LIMIT = 64 * 1024
+GRACE = 5.0
+"""Seconds that the engine gives a cancelled item until it is abandoned."""
 
 
 def me() -> str:
@@ -60,14 +62,15 @@ class Agent:
         )
         return await self.executor.run(Item(index=0, id=1, name="", params=self.params(**params)), run)
 
-    async def cut(self, seconds: float = 0.5, **params: Any) -> tuple[Outcome, float]:
-        """Cancel the run after ``seconds``; its outcome, and how long it took to end."""
-        loop = asyncio.get_running_loop()
+    async def cut(self, seconds: float = 0.5, when: Awaitable[object] | None = None, **params: Any) -> Outcome:
+        """Cancel the run ``seconds`` after its start, or after ``when``; its outcome."""
         call = asyncio.ensure_future(self.run(**params))
+        if when is not None:
+            await when
         await asyncio.wait({call}, timeout=seconds)
-        began = loop.time()
         call.cancel()
-        return await call, loop.time() - began
+        async with asyncio.timeout(GRACE):
+            return await call
 
     async def health(self) -> Health:
         [spec] = plugin.candy_executors()

@@ -44,10 +44,9 @@ async def test_nothing_is_left_after_a_cancel(
     async with open_agent(
         credentials={"login": {"username": user, "private_key_file": str(ssh_keys / "login")}}
     ) as agent:
-        outcome, took = await agent.cut(0.6, command=COMMANDS[how].format(s=sleepers.seconds))
+        outcome = await agent.cut(0.3, sleepers.begun(), command=COMMANDS[how].format(s=sleepers.seconds))
     assert sleepers() == []
     assert outcome.stats.get("terminated") == "verified", outcome.details
-    assert took < 2.5
 
 
 async def test_what_a_command_left_behind_in_its_streams_is_ended_with_it(agent: Any, sleepers: Sleepers) -> None:
@@ -59,14 +58,14 @@ async def test_what_a_command_left_behind_in_its_streams_is_ended_with_it(agent:
 
 async def test_other_runs_on_the_same_connection_go_on(agent: Any, sleepers: Sleepers) -> None:
     other = asyncio.ensure_future(agent.run(command="sleep 3; echo still here"))
-    outcome, _ = await agent.cut(0.5, command=f"sleep {sleepers.seconds}")
+    outcome = await agent.cut(0.1, sleepers.begun(), command=f"sleep {sleepers.seconds}")
     assert outcome.stats["terminated"] == "verified"
     assert (await other).value == "still here"
     assert agent.executor.pool.opened == 1
 
 
 async def test_the_output_so_far_is_told(agent: Any, sleepers: Sleepers) -> None:
-    outcome, _ = await agent.cut(0.6, command=f"echo begun; sleep {sleepers.seconds}")
+    outcome = await agent.cut(0.1, sleepers.begun(), command=f"echo begun; sleep {sleepers.seconds}")
     assert outcome.value == "begun"
     assert "begun" in outcome.details
 
@@ -101,14 +100,13 @@ async def test_what_is_beyond_the_users_rights_is_told(
         command = (
             f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
         )
-        outcome, took = await agent.cut(0.6, command=command)
+        outcome = await agent.cut(0.3, sleepers.begun(), command=command)
     left = sleepers()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert len(left) == 1
     assert outcome.stats["terminated"] == "unverified"
     assert f"still alive: {left[0]}(sleep)" in outcome.details
-    assert took < 4
 
 
 async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Path, sleepers: Sleepers) -> None:
@@ -117,10 +115,9 @@ async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Pa
         f"templates:\n  wait:\n    argv: [sh, -c, 'setsid sleep {sleepers.seconds} & sleep {sleepers.seconds}']\n"
     )
     async with open_agent(templates=str(file), allow_command=None) as agent:
-        outcome, took = await agent.cut(0.5, template="wait")
+        outcome = await agent.cut(0.3, sleepers.begun(2), template="wait")
     assert outcome.stats["terminated"] == "verified"
     assert sleepers() == []
-    assert took < 1.5
 
 
 async def test_an_item_on_many_hosts_is_ended_on_all_of_them(open_agent: Any, sshd: Any, sleepers: Sleepers) -> None:
@@ -128,7 +125,7 @@ async def test_an_item_on_many_hosts_is_ended_on_all_of_them(open_agent: Any, ss
     async with open_agent(
         allowed_hosts="127.0.0.1,localhost", host_keys=dict.fromkeys(hosts, (sshd.host_key,))
     ) as agent:
-        outcome, _ = await agent.cut(1.0, host=None, hosts=hosts, command=f"sleep {sleepers.seconds}")
+        outcome = await agent.cut(0.3, sleepers.begun(2), host=None, hosts=hosts, command=f"sleep {sleepers.seconds}")
     assert outcome.stats["terminated"] == "verified"
     assert outcome.stats["hosts"] == 2
     assert sleepers() == []

@@ -82,7 +82,7 @@ async def test_an_introduction_without_end_is_not_kept(open_agent: Any) -> None:
         await pour(process, b"x" * 32_768)
 
     async with host(open_agent, command=command, walker=silence) as agent:
-        outcome, _ = await agent.cut(2.0, command="true")
+        outcome = await agent.cut(2.0, command="true")
     assert outcome.stats["stdout_cut"] > 0
     assert outcome.stats["terminated"] == "unverified"
 
@@ -97,7 +97,7 @@ async def test_a_walkers_lines_without_end_are_not_kept(open_agent: Any, line: b
     async with host(open_agent, command=lasts, walker=walker) as agent:
         tracemalloc.start()
         try:
-            outcome, _ = await agent.cut(1.0, command="true")
+            outcome = await agent.cut(1.0, command="true")
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -120,5 +120,5 @@ async def test_a_start_up_file_that_shows_the_command_line_is_not_taken_for_the_
         process.exit(0)
 
     async with host(open_agent, command=command, walker=walker) as agent:
-        outcome, _ = await agent.cut(0.6, command="true")
+        outcome = await agent.cut(0.6, command="true")
     assert (outcome.value, outcome.stats["terminated"]) == ("42", "verified")

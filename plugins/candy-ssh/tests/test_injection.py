@@ -218,11 +218,14 @@ async def test_output_is_cut_at_its_limit_and_told(agent: Any) -> None:
 
 
 async def test_output_without_end_keeps_nobody_else_waiting(agent: Any) -> None:
-    flood = asyncio.ensure_future(agent.cut(2.0, command="yes"))
+    answered = asyncio.Event()
+    flood = asyncio.ensure_future(agent.cut(0.5, answered.wait(), command="yes"))
     await asyncio.sleep(0.5)
-    outcome = await asyncio.wait_for(agent.run(command="echo here"), 2)
+    outcome = await agent.run(command="echo here")
+    assert not flood.done()
     assert outcome.value == "here"
-    outcome, _ = await flood
+    answered.set()
+    outcome = await flood
     assert outcome.stats["terminated"] == "verified"
 
 

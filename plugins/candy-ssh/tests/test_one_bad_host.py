@@ -106,7 +106,7 @@ async def test_an_item_that_is_ended_tells_of_every_host(
     bad = ssh_hosts.bad
     hosts = [bad["refuses"], bad["never accepts"], bad["says nothing"], ssh_hosts.good[0]]
     async with open_agent(**{**settings, "concurrency": 2}) as agent:
-        outcome, _ = await agent.cut(1.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
+        outcome = await agent.cut(1.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
     refused, *cut, not_begun = outcome.details.splitlines()
     assert "refused" in refused
     assert [line.partition(": ")[::2] for line in cut] == [

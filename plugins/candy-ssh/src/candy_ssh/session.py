@@ -137,7 +137,7 @@ class LinesSession(asyncssh.SSHClientSession[bytes]):
         if datatype is not None or self.closed.is_set():
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        for line in filter(None, lines):
             self._take(line.decode("utf-8", "replace"))
 
     def connection_lost(self, exc: Exception | None) -> None:
