@@ -51,6 +51,7 @@ from candy_core.model.task import (
 from candy_core.ports.cluster_probe import ClusterProbe, ClusterProbeSpec
 from candy_core.ports.context import ByteLimits, Health, Logger, PluginContext
 from candy_core.ports.executor import BatchExecutor, Executor, ExecutorSpec, Item, Run
+from candy_core.ports.planned_item import ItemRecord, PlannedItem
 from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Reporter, ReporterSpec, Retry
 from candy_core.ports.rule_backend import Absent, Anything, Expect, RuleBackend, RuleBackendSpec, Version
 from candy_core.ports.task_store import (
@@ -60,7 +61,6 @@ from candy_core.ports.task_store import (
     Ending,
     NewDelivery,
     NewTask,
-    PlannedItem,
     Renewal,
     StoreCounts,
     StoreLimits,
@@ -108,6 +108,7 @@ __all__ = [
     "Invalid",
     "Item",
     "ItemId",
+    "ItemRecord",
     "ItemResult",
     "ItemStatus",
     "Json",

@@ -46,6 +46,7 @@ NAMES = [
     "Invalid",
     "Item",
     "ItemId",
+    "ItemRecord",
     "ItemResult",
     "ItemStatus",
     "Json",

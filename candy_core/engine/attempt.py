@@ -1,17 +1,17 @@
-"""One attempt at a call: ask the executor, keep every item's deadline, turn faults into outcomes."""
+"""One attempt at a call: ask the executor, turn faults into outcomes, and see that every item gets one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TypeAlias, cast
 
 import structlog
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
-from candy_core.codec import encode
 from candy_core.engine.gathering import Part
 from candy_core.engine.preparing import HostedExecutor
+from candy_core.engine.result_text import result_text
 from candy_core.errors import NotConfigured
 from candy_core.hosting import PluginDown
 from candy_core.hosting.calls import Calls
@@ -22,143 +22,166 @@ from candy_core.ports.context import Logger
 from candy_core.ports.executor import BatchExecutor, Executor, Run
 from candy_core.registry.faults import secrets_of, traceback_of
 
-Pairs: TypeAlias = "Sequence[tuple[Part, Outcome]]"
-Take: TypeAlias = "Callable[[Pairs], Awaitable[None]]"
+Told: TypeAlias = "tuple[Part, Outcome, bytes]"
+"""A part, what became of it, and its result as JSON."""
 
 
 @frozen(kw_only=True)
-class Attempt:
-    """Asks ``hosted`` about some parts, once. Each part's outcome goes to ``take`` exactly once, also on a cancel."""
+class Asking:
+    """What all attempts of a claim at one executor share.
+
+    ``tell`` hears each part's outcome, and whether that is the last word on it; ``answered``, that everything is told
+    while the call still goes on; ``over``, that the attempt has let go of its place. None of them waits for anything.
+    """
 
     calls: Calls
     metrics: Metrics
     hosted: HostedExecutor
-    run: Run
-    take: Take
     log: Logger
+    tell: Callable[[Attempt, Told, bool], None]
+    answered: Callable[[Attempt], None]
+    over: Callable[[Attempt], None]
 
-    async def one(self, part: Part) -> None:
-        """An executor that runs one item at a time."""
-        call = self.calls.start(self._ask_one(part))
-        loop = asyncio.get_running_loop()
-        try:
-            await asyncio.wait((call,), timeout=part.deadline - loop.time())
-        except asyncio.CancelledError:
-            await self.take([(part, await self._stop(call, canceled(self._locale), [part]))])
-            raise
-        if call.done():
-            outcome = self._outcome_of(call, [part])
-        else:
-            outcome = await self._stop(call, self._late(part), [part])
-        await self.take([(part, outcome)])
 
-    async def batch(self, parts: Sequence[Part]) -> None:
-        """An executor that runs many items in one call. A part that is late does not hold up the others."""
-        pending = {part.index: part for part in parts}
-        arrived: list[tuple[int, Outcome]] = []
-        wake = asyncio.Event()
-        call = self.calls.start(self._ask_batch(parts, arrived, wake))
-        call.add_done_callback(lambda _: wake.set())
-        try:
-            while pending:
-                ended = call.done()
-                await self._take_arrived(arrived, pending)
-                if ended or not pending:  # all may be answered, and the call not over yet
-                    break
-                await self._wait_until_earliest(wake, pending)
-        except asyncio.CancelledError:
-            await self._take_arrived(arrived, pending)
-            outcome = await self._stop(call, canceled(self._locale), parts)
-            await self.take([(part, outcome) for part in pending.values()])
-            raise
-        if pending:
-            outcome = self._outcome_of(call, parts)
-            await self.take([(part, outcome) for part in pending.values()])
-        elif not call.done():
-            await self._stop(call, canceled(self._locale), parts)
+@define(eq=False)
+class Attempt:
+    """Asks about ``parts``, once, in a task of its own. Each part's outcome is told exactly once, also on a cancel.
 
-    async def _take_arrived(self, arrived: list[tuple[int, Outcome]], pending: dict[int, Part]) -> None:
-        pairs = [(pending.pop(index), outcome) for index, outcome in arrived if index in pending]
-        arrived.clear()
-        if pairs:
-            await self.take(pairs)
+    An answer is told from within the call, in the moment in which it comes.
+    """
 
-    async def _wait_until_earliest(self, wake: asyncio.Event, pending: dict[int, Part]) -> None:
-        """Wait for something to arrive, or for the first deadline; what is late already is taken as such."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        earliest = min(part.deadline for part in pending.values())
-        if earliest <= now:
-            late = [part for part in pending.values() if part.deadline <= now]
-            await self.take([(pending.pop(part.index), self._late(part)) for part in late])
-            return
-        timer = loop.call_at(earliest, wake.set)  # for every item, so it is no asyncio.timeout: that costs much more
-        try:
-            await wake.wait()
-        finally:
-            timer.cancel()
-        wake.clear()
+    asking: Asking
+    run: Run
+    parts: Sequence[Part]
+    again: list[Told] = field(factory=list, init=False)
+    """What whoever is told wants to have asked again, once this is over."""
+    rings_at: float = field(default=0.0, init=False)
+    """When somebody looks whether a part is late, on the loop's clock."""
+    _pending: dict[int, Part] = field(init=False)
+    _call: asyncio.Task[None] | None = field(default=None, init=False)
+    _instead: Outcome | None = field(default=None, init=False)
+    _over: bool = field(default=False, init=False)
 
-    async def _ask_one(self, part: Part) -> Outcome:
-        structlog.contextvars.bind_contextvars(task_id=self.run.task_id, item_id=part.planned.id)
-        executor = cast("Executor[object]", await self.hosted.port())
-        outcome: object = await executor.run(part.item, self.run)
-        return self._checked(outcome)
-
-    async def _ask_batch(self, parts: Sequence[Part], arrived: list[tuple[int, Outcome]], wake: asyncio.Event) -> None:
-        structlog.contextvars.bind_contextvars(task_id=self.run.task_id)
-        executor = cast("BatchExecutor[object]", await self.hosted.port())
-        async for index, outcome in executor.run_batch([part.item for part in parts], self.run):
-            if not isinstance(index, int):
-                raise TypeError(f"{self.hosted.plugin} gave {type(index).__name__} where an item's index was expected")
-            arrived.append((index, self._checked(outcome)))
-            wake.set()
-
-    def _checked(self, outcome: object) -> Outcome:
-        if not isinstance(outcome, Outcome):
-            raise TypeError(f"{self.hosted.plugin} gave {type(outcome).__name__} where an Outcome was expected")
-        encode(outcome)  # raises here, at the plugin's own cost, for what is no JSON
-        return outcome
-
-    async def _stop(self, call: asyncio.Task[Any], outcome: Outcome, parts: Sequence[Part]) -> Outcome:
-        """End a call early. What the executor says of its cleaning up is kept, status and reason are not its affair."""
-        if not await self.calls.stop(call, self.run.task_id):
-            self.metrics.items_abandoned.labels(self.hosted.name).inc(len(parts))
-            self.log.error("item_abandoned", plugin=self.hosted.plugin, items=[part.planned.id for part in parts][:20])
-        elif not call.cancelled() and call.exception() is None:
-            said: object = call.result()
-            if isinstance(said, Outcome):
-                return evolve(outcome, details=said.details, stats=said.stats, value=said.value)
-        return outcome
-
-    def _outcome_of(self, call: asyncio.Task[Any], parts: Sequence[Part]) -> Outcome:
-        """What a call that has ended says of the parts it was about."""
-        if call.cancelled():
-            return self._fault(item_sentences.plugin_error(self._locale, self.hosted.plugin))
-        error = call.exception()
-        if error is None:
-            said: object = call.result()
-            if isinstance(said, Outcome):
-                return said
-            return self._fault(item_sentences.not_answered(self._locale, self.hosted.plugin))
-        if isinstance(error, PluginDown):
-            return self._fault(item_sentences.plugin_down(self._locale, self.hosted.plugin, str(error)))
-        if isinstance(error, NotConfigured):
-            return Outcome.failed(Reason.NOT_CONFIGURED, str(error))
-        hidden = secrets_of([self.hosted.settings, *(part.item.params for part in parts)])
-        self.log.error("plugin_error", plugin=self.hosted.plugin, exception=traceback_of(error, hidden=hidden))
-        return self._fault(item_sentences.plugin_error(self._locale, self.hosted.plugin))
-
-    def _fault(self, sentence: str) -> Outcome:
-        return Outcome.failed(Reason.PLUGIN_ERROR, sentence)
-
-    def _late(self, part: Part) -> Outcome:
-        sentence = item_sentences.timed_out(self._locale, round(part.deadline - part.started, 2))
-        return Outcome.failed(Reason.TIMEOUT, sentence)
+    @_pending.default
+    def _all_by_index(self) -> dict[int, Part]:
+        return {part.index: part for part in self.parts}
 
     @property
-    def _locale(self) -> Locale:
-        return self.run.locale
+    def batch(self) -> bool:
+        """Whether the executor runs many items in one call, so that one that is late does not hold up the others."""
+        return self.asking.hosted.spec.batch_key is not None
+
+    def start(self) -> None:
+        """Begin."""
+        self._call = self.asking.calls.start(self._ask_batch() if self.batch else self._ask_one(self.parts[0]))
+        self._call.add_done_callback(self._ended)
+
+    def earliest(self) -> float | None:
+        """The first deadline of a part that nothing was told of; ``None`` if all are told."""
+        return min((part.deadline for part in self._pending.values()), default=None)
+
+    def drop_late(self, moment: float) -> None:
+        """Tell of the parts whose time is over as such, and do not listen to answers for them any more."""
+        for part in [part for part in self._pending.values() if part.deadline <= moment]:
+            self._tell(part, self.late(part), last=True)
+
+    async def stop(self, instead: Outcome) -> None:
+        """End it early: cancel the call, wait for it to end, and leave behind one that does not.
+
+        ``instead`` is the outcome of what is not told yet. What the executor says of its cleaning up is kept; status
+        and reason are not its affair.
+        """
+        if self._over or self._call is None:
+            return
+        self._instead = self._instead or instead
+        if not await self.asking.calls.stop(self._call, self.run.task_id) and not self._over:
+            asking = self.asking
+            asking.metrics.items_abandoned.labels(asking.hosted.name).inc(len(self.parts))
+            items = [part.planned.id for part in self.parts][:20]
+            asking.log.error("item_abandoned", plugin=asking.hosted.plugin, items=items)
+        self.leave(instead)
+
+    def leave(self, instead: Outcome) -> None:
+        """Have it be over, whether its call has ended or not."""
+        if not self._over:
+            self._over = True
+            try:
+                for part in list(self._pending.values()):
+                    self._tell(part, self._instead or instead, last=True)
+            finally:
+                self.asking.over(self)
+
+    def late(self, part: Part) -> Outcome:
+        """The outcome of a part whose time is over."""
+        sentence = item_sentences.timed_out(self.run.locale, round(part.deadline - part.started, 2))
+        return Outcome.failed(Reason.TIMEOUT, sentence)
+
+    async def _ask_one(self, part: Part) -> None:
+        structlog.contextvars.bind_contextvars(item_id=part.planned.id)
+        executor = cast("Executor[object]", await self.asking.hosted.port())
+        self._take(part, await executor.run(part.item, self.run))
+
+    async def _ask_batch(self) -> None:
+        hosted = self.asking.hosted
+        executor = cast("BatchExecutor[object]", await hosted.port())
+        answers = executor.run_batch([part.item for part in self.parts], self.run)
+        async for index, outcome in answers:
+            if not isinstance(index, int):
+                raise TypeError(f"{hosted.plugin} gave {type(index).__name__} where an item's index was expected")
+            part = self._pending.get(index)
+            self._take(part, outcome)
+            if self._instead is not None:  # it has cleaned up, and is not to go on with the others
+                if isinstance(answers, AsyncGenerator):
+                    await answers.aclose()
+                return
+            if part is not None and not self._pending:
+                asyncio.get_running_loop().call_soon(self._still_going)
+
+    def _still_going(self) -> None:
+        if not self._over and not cast("asyncio.Task[None]", self._call).done():
+            self.asking.answered(self)
+
+    def _take(self, part: Part | None, outcome: object) -> None:
+        """Tell what the plugin says of a part. Raises, at the plugin's own cost, for no outcome and for no JSON."""
+        if not isinstance(outcome, Outcome):
+            raise TypeError(f"{self.asking.hosted.plugin} gave {type(outcome).__name__} where an Outcome was expected")
+        if part is None or part.index not in self._pending:
+            return
+        if self._instead is not None:
+            outcome = evolve(self._instead, details=outcome.details, stats=outcome.stats, value=outcome.value)
+        self._tell(part, outcome, last=self._instead is not None)
+
+    def _tell(self, part: Part, outcome: Outcome, *, last: bool) -> None:
+        text = result_text(part.planned, outcome, asyncio.get_running_loop().time() - part.started)
+        del self._pending[part.index]
+        self.asking.tell(self, (part, outcome, text), last)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        error = None if call.cancelled() else call.exception()  # looked at, so that the loop does not complain
+        if self._over:
+            return
+        if self._instead is None and (self._pending or error is not None):
+            self._instead = self._fault(error, cancelled=call.cancelled())
+        self.leave(canceled(self.run.locale))
+
+    def _fault(self, error: BaseException | None, *, cancelled: bool) -> Outcome:
+        """What is said of the parts of a call that ended without a word on them."""
+        hosted, locale = self.asking.hosted, self.run.locale
+        if cancelled:  # by nobody here
+            return _plugin_error(item_sentences.plugin_error(locale, hosted.plugin))
+        if error is None:
+            return _plugin_error(item_sentences.not_answered(locale, hosted.plugin))
+        if isinstance(error, PluginDown):
+            return _plugin_error(item_sentences.plugin_down(locale, hosted.plugin, str(error)))
+        if isinstance(error, NotConfigured):
+            return Outcome.failed(Reason.NOT_CONFIGURED, str(error))
+        hidden = secrets_of([hosted.settings, *(part.item.params for part in self.parts)])
+        self.asking.log.error("plugin_error", plugin=hosted.plugin, exception=traceback_of(error, hidden=hidden))
+        return _plugin_error(item_sentences.plugin_error(locale, hosted.plugin))
+
+
+def _plugin_error(sentence: str) -> Outcome:
+    return Outcome.failed(Reason.PLUGIN_ERROR, sentence)
 
 
 def canceled(locale: Locale) -> Outcome:

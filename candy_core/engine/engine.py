@@ -12,7 +12,7 @@ from candy_core.engine.ending import SHUTDOWN, Ender
 from candy_core.engine.intake import Intake, ItemCheck
 from candy_core.engine.limiter import Limiter
 from candy_core.engine.preparing import HostedExecutor
-from candy_core.engine.runner import RunnerParts
+from candy_core.engine.runner_parts import RunnerParts
 from candy_core.engine.scheduler import WHOLE_TASK, Scheduler
 from candy_core.errors import CandyError, Draining, Ended, NotFound, Problem
 from candy_core.hosting.calls import Calls

@@ -11,7 +11,8 @@ from attrs import Factory, define
 from candy_core.engine.preparing import HostedExecutor, Refusal, prepare
 from candy_core.model.task import Outcome
 from candy_core.ports.executor import Item
-from candy_core.ports.task_store import Claim, PlannedItem
+from candy_core.ports.planned_item import PlannedItem
+from candy_core.ports.task_store import Claim
 
 
 @define(eq=False)

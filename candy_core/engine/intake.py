@@ -16,7 +16,8 @@ from candy_core.errors import Invalid, Problem
 from candy_core.judge import item_sentences
 from candy_core.model.task import Callback, ItemId, ItemRequest, Json, Locale, Outcome, Reason, TaskRequest
 from candy_core.ports.context import Logger
-from candy_core.ports.task_store import NewTask, PlannedItem
+from candy_core.ports.planned_item import PlannedItem
+from candy_core.ports.task_store import NewTask
 from candy_core.registry.faults import secrets_of, traceback_of
 
 _MAY_HOLD_FLOAT = re.compile(rb"(?:^|[:\[,])-?[0-9]+[.e]")

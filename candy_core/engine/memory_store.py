@@ -20,7 +20,8 @@ from candy_core.engine.spool import Spool
 from candy_core.engine.task_row import Lease, TaskRow
 from candy_core.engine.wakeup import Signal
 from candy_core.errors import Conflict, Ended, NotFound, Overloaded, QueueFull
-from candy_core.model.task import ItemResult, LogEntry, TaskLog, TaskState, TaskStatus
+from candy_core.model.task import LogEntry, TaskLog, TaskState, TaskStatus
+from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import (
     Claim,
     DeadLetterPage,
@@ -112,14 +113,17 @@ class MemoryStore:
         row.leases[lease].expires = self._clock.monotonic() + seconds
         return Renewal(held=True, canceled=row.canceled)
 
-    async def record(self, lease: str, results: Sequence[tuple[int, ItemResult]], *, running: int) -> int:
+    async def record(
+        self, lease: str, results: Sequence[ItemRecord], *, running: int, log: Sequence[LogEntry] = ()
+    ) -> int:
         """See the port."""
         row = self._leases.get(lease)
         if row is None:
             return 0
-        for index, result in results:
-            row.put(index, result)
+        for result in results:
+            row.put(result)
         row.leases[lease].running = running
+        row.note(log)
         return row.left
 
     async def release(self, lease: str) -> None:

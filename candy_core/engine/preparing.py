@@ -13,7 +13,7 @@ from candy_core.hosting import Hosted
 from candy_core.judge import item_sentences
 from candy_core.model.task import ItemRequest, Locale, Outcome, Reason
 from candy_core.ports.executor import BatchExecutor, Executor
-from candy_core.ports.task_store import PlannedItem
+from candy_core.ports.planned_item import PlannedItem
 
 HostedExecutor: TypeAlias = Hosted[Executor[object] | BatchExecutor[object]]
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from candy_core.engine.ending import Ender
 from candy_core.engine.limiter import Limiter
-from candy_core.engine.runner import LEASE_SECONDS, ClaimRun, RunnerParts
+from candy_core.engine.runner import LEASE_SECONDS, ClaimRun
+from candy_core.engine.runner_parts import RunnerParts
 from candy_core.model.task import Event, LogEntry
 from candy_core.ports.task_store import Claim
 

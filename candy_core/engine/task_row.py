@@ -8,10 +8,12 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
-from candy_core.codec import dumps, encode, rfc3339
+from candy_core.codec import dumps, rfc3339
 from candy_core.engine.clock import Clock
+from candy_core.engine.result_text import result_text
 from candy_core.engine.wakeup import Latch
-from candy_core.model.task import ItemResult, ItemStatus, LogEntry, Outcome, Progress, TaskLog, TaskState, TaskStatus
+from candy_core.model.task import ItemStatus, LogEntry, Outcome, Progress, TaskLog, TaskState, TaskStatus
+from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import Claim, NewTask
 
 LOG_LIMIT = 25_000
@@ -90,20 +92,19 @@ class TaskRow:
         """About how many bytes an ended task takes."""
         return 2048 + len(self.document or b"") + self.log_bytes
 
-    def put(self, index: int, result: ItemResult) -> bool:
-        """Keep a result unless there is one. Gives whether it was the first."""
-        if self.results[index] is not None:
-            return False
-        self.results[index] = encode(result)
-        self.counts[result.status] += 1
-        self.left -= 1
-        return True
+    def put(self, result: ItemRecord) -> None:
+        """Keep a result unless the item has one."""
+        if self.results[result.index] is None:
+            self.results[result.index] = result.text
+            self.counts[result.status] += 1
+            self.left -= 1
 
     def fill(self, outcome: Outcome) -> None:
         """Give every item that has no result this one."""
         for index, item in enumerate(self.new.items):
             if self.results[index] is None:
-                self.put(index, item.result(item.verdict or outcome))
+                told = item.verdict or outcome
+                self.put(ItemRecord(index, told.status, result_text(item, told)))
 
     def render(self, status: TaskStatus, message: str, end: datetime | None) -> bytes:
         """The result object as JSON, with the results so far in the order of the request."""

@@ -41,10 +41,11 @@ class Calls:
         """Cancel a call and wait for its end. False where it was abandoned; :meth:`gone` knows it by ``owner``."""
         if call.done():
             return True
-        call.cancel()
-        # Noted before the wait, which may be cancelled itself: the loop holds tasks only weakly.
-        self._abandoned[call] = owner
-        call.add_done_callback(self._forget)
+        if call not in self._abandoned:  # else it has been told, and may be cleaning up
+            call.cancel()
+            # Noted before the wait, which may be cancelled itself: the loop holds tasks only weakly.
+            self._abandoned[call] = owner
+            call.add_done_callback(self._forget)
         await asyncio.wait((call,), timeout=self._patience)
         return call.done()
 

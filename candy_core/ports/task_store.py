@@ -17,9 +17,6 @@ from attrs import Factory, field, frozen
 from candy_core.model.task import (
     Callback,
     DeadLetter,
-    ItemId,
-    ItemResult,
-    Json,
     Locale,
     LogEntry,
     Outcome,
@@ -28,37 +25,10 @@ from candy_core.model.task import (
     TaskStatus,
 )
 from candy_core.ports.context import Health, PluginContext
+from candy_core.ports.planned_item import ItemRecord, PlannedItem
 from candy_core.ports.reporter import Delivery
 
 S = TypeVar("S")
-
-
-@frozen(kw_only=True)
-class PlannedItem:
-    """An item as intake left it. ``verdict`` is set where the core refused it: that is its result, it never runs."""
-
-    id: ItemId
-    type: str
-    name: str = ""
-    params: Mapping[str, Json] = field(factory=dict, repr=False)
-    timeout: float | None = None
-    retries: int = 0
-    verdict: Outcome | None = None
-
-    def result(self, outcome: Outcome, seconds: float = 0.0) -> ItemResult:
-        """What was asked, and what came of it after ``seconds``."""
-        return ItemResult(
-            item_id=self.id,
-            name=self.name,
-            type=self.type,
-            status=outcome.status,
-            reason=outcome.reason,
-            value=outcome.value,
-            message=outcome.message,
-            details=outcome.details,
-            stats=outcome.stats,
-            duration=round(seconds * 1000),
-        )
 
 
 @frozen(kw_only=True)
@@ -215,10 +185,14 @@ class TaskStore(Protocol):
         """Hold a lease for ``seconds`` from now."""
         ...
 
-    async def record(self, lease: str, results: Sequence[tuple[int, ItemResult]], *, running: int) -> int:
-        """Keep results by the items' index; the first write wins. Gives the number of items that have none yet.
+    async def record(
+        self, lease: str, results: Sequence[ItemRecord], *, running: int, log: Sequence[LogEntry] = ()
+    ) -> int:
+        """Keep results; the first write of an item wins. Gives the number of items that have none yet.
 
-        ``running`` is how many of the lease's items are being run at this moment, for the task's progress.
+        ``running`` is how many of the lease's items are being run at this moment, for the task's progress; ``log`` is
+        what happened to items since the last call, and added to the task's log as :meth:`append_log` does. A lease that
+        has run out changes nothing, and has 0 for an answer.
         """
         ...
 

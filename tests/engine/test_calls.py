@@ -9,7 +9,8 @@ from attrs import frozen
 from candy_core import ExecutorSpec, Locale
 from candy_core.engine.gathering import gather
 from candy_core.engine.preparing import HostedExecutor
-from candy_core.ports.task_store import Claim, PlannedItem
+from candy_core.ports.planned_item import PlannedItem
+from candy_core.ports.task_store import Claim
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from candy_core import ExecutorSpec, Locale
 from candy_core.engine.gathering import gather
 from candy_core.engine.preparing import HostedExecutor
-from candy_core.ports.task_store import Claim, PlannedItem
+from candy_core.ports.planned_item import PlannedItem
+from candy_core.ports.task_store import Claim
 
 
 @frozen(kw_only=True)

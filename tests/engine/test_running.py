@@ -359,11 +359,12 @@ class TestBatches:
         """Contract §2: "retries (… within the item's timeout)": when that is over, there is nothing to wait for."""
         async with engine_at_work() as bench:
             task_id = await bench.submit(
-                item(1, "batch", batch="k", act="hang", timeout=0.1, retries=3), item(2, "batch", batch="k")
+                item(1, "batch", batch="k", act="ignore_cancel", timeout=0.1, retries=3),
+                item(2, "batch", batch="k", timeout=0.1),
             )
 
             async def told() -> bool:
-                return [result["reason"] for result in (await bench.so_far(task_id))["results"]] == ["timeout"]
+                return [result["reason"] for result in (await bench.so_far(task_id))["results"]] == ["timeout"] * 2
 
             await bench.until(told, seconds=5)
             bench.stage.gate.set()

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from candy_core.engine import MemoryStore
-from candy_core.model.task import ItemResult
+from candy_core.model.task import LogEntry
+from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import Claim, StoreLimits
 
 from .conftest import engine_at_work, item
@@ -90,11 +91,13 @@ async def test_a_claim_that_fails_is_tried_again_and_not_as_fast_as_it_can() -> 
     class Full(MemoryStore):
         refused = 0
 
-        async def record(self, lease: str, results: Sequence[tuple[int, ItemResult]], *, running: int) -> int:
+        async def record(
+            self, lease: str, results: Sequence[ItemRecord], *, running: int, log: Sequence[LogEntry] = ()
+        ) -> int:
             if self.refused < 10:
                 self.refused += 1
                 raise OSError
-            return await super().record(lease, results, running=running)
+            return await super().record(lease, results, running=running, log=log)
 
     store = Full(StoreLimits())
     async with engine_at_work(store=store) as bench:

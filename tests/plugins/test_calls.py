@@ -60,6 +60,30 @@ async def test_a_call_that_ignores_its_cancellation_is_out_there_until_it_ends()
     assert call.result() == "at last"
 
 
+async def test_a_call_that_is_stopped_twice_is_cancelled_once() -> None:
+    """It may be cleaning up, which a second cancellation would break off."""
+    calls, told, gate = Calls(), 0, asyncio.Event()
+
+    async def cleaning() -> None:
+        nonlocal told
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told += 1
+        await gate.wait()
+
+    call = calls.start(cleaning())
+    await asyncio.sleep(0)
+    async with asyncio.TaskGroup() as group:
+        both = [group.create_task(calls.stop(call, "t")) for _ in range(2)]
+        while not told:
+            await asyncio.sleep(0)
+        gate.set()
+    assert [stopped.result() for stopped in both] == [True, True]
+    assert told == 1
+    assert not call.cancelled()
+
+
 async def test_whoever_is_in_a_hurry_is_less_patient_and_never_more() -> None:
     calls, gate = Calls(patience=60), asyncio.Event()
     calls.hurry(0.01)

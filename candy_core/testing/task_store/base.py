@@ -10,22 +10,15 @@ from typing import ClassVar
 import pytest
 from attrs import evolve, frozen
 
+from candy_core.codec import encode
 from candy_core.model.task import (
-    ItemResult,
     ItemStatus,
     Json,
     Outcome,
     TaskStatus,
 )
-from candy_core.ports.task_store import (
-    Claim,
-    Ending,
-    NewDelivery,
-    NewTask,
-    PlannedItem,
-    StoreLimits,
-    TaskStore,
-)
+from candy_core.ports.planned_item import ItemRecord, PlannedItem
+from candy_core.ports.task_store import Claim, Ending, NewDelivery, NewTask, StoreLimits, TaskStore
 
 CUT_OFF = Outcome(status=ItemStatus.FAILED, reason="timeout", message="cut off")
 
@@ -48,9 +41,13 @@ def new_task(items: int = 2, **changes: object) -> NewTask:
     return evolve(task, **changes)  # type: ignore[arg-type]  # the fields of NewTask, by name
 
 
-def result_of(item: PlannedItem, status: ItemStatus = ItemStatus.NORMAL, value: str = "1") -> ItemResult:
-    """A result as the runner would write it."""
-    return item.result(Outcome(status=status, reason="ok", value=value), seconds=0.007)
+def result_of(
+    item: tuple[int, PlannedItem], status: ItemStatus = ItemStatus.NORMAL, value: str = "1", details: str = ""
+) -> ItemRecord:
+    """The result of a claim's item as the runner would write it."""
+    index, planned = item
+    outcome = Outcome(status=status, reason="ok", value=value, details=details)
+    return ItemRecord(index, status, encode(planned.result(outcome, seconds=0.007)))
 
 
 def delivery(reporter: str = "callback", max_age: float = 3600.0) -> NewDelivery:
@@ -92,7 +89,7 @@ class StoreSuite:
         """Run a task to its end, all items normal and with these ``details``."""
         claim = await StoreSuite.claimed(store)
         assert claim.task_id == task.task_id
-        results = [(index, evolve(result_of(item), details=details)) for index, item in claim.items]
+        results = [result_of(item, details=details) for item in claim.items]
         await store.record(claim.lease, results, running=0)
         await store.release(claim.lease)
         assert await store.finish(task.task_id, how)

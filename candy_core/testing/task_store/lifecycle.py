@@ -30,8 +30,8 @@ class LifecycleSuite(StoreSuite):
         await store.submit(task)
         claim = await self.claimed(store)
         results = [
-            (0, result_of(claim.items[0][1], ItemStatus.NORMAL)),
-            (1, result_of(claim.items[1][1], ItemStatus.CRITICAL)),
+            result_of(claim.items[0], ItemStatus.NORMAL),
+            result_of(claim.items[1], ItemStatus.CRITICAL),
         ]
         assert await store.record(claim.lease, results, running=2) == 2
         state = await store.read(task.task_id)
@@ -46,7 +46,7 @@ class LifecycleSuite(StoreSuite):
         await store.submit(task)
         claim = await self.claimed(store)
         for index in (2, 0):
-            await store.record(claim.lease, [(index, result_of(claim.items[index][1]))], running=0)
+            await store.record(claim.lease, [result_of(claim.items[index])], running=0)
         document = await self.document(store, task)
         assert document["status"] == "running"
         assert [result["item_id"] for result in document["results"]] == [0, 2]  # type: ignore[index,call-overload,union-attr]  # JSON
@@ -57,7 +57,7 @@ class LifecycleSuite(StoreSuite):
         task = new_task(items=3)
         await store.submit(task)
         claim = await self.claimed(store)
-        await store.record(claim.lease, [(1, result_of(claim.items[1][1]))], running=0)
+        await store.record(claim.lease, [result_of(claim.items[1])], running=0)
         await store.release(claim.lease)
         assert await store.finish(task.task_id, ending(status=TaskStatus.FAILED))
         document = await self.document(store, task)
@@ -90,7 +90,7 @@ class LifecycleSuite(StoreSuite):
         claim = await self.claimed(store)
         await store.finish(task.task_id, ending(status=TaskStatus.FAILED))
         before = await store.read_result(task.task_id)
-        await store.record(claim.lease, [(0, result_of(claim.items[0][1]))], running=0)
+        await store.record(claim.lease, [result_of(claim.items[0])], running=0)
         await store.release(claim.lease)
         assert await store.read_result(task.task_id) == before
 
@@ -98,7 +98,7 @@ class LifecycleSuite(StoreSuite):
         task = new_task(items=1)
         await store.submit(task)
         claim = await self.claimed(store)
-        await store.record(claim.lease, [(0, result_of(claim.items[0][1]))], running=0)
+        await store.record(claim.lease, [result_of(claim.items[0])], running=0)
         assert await store.claim_ending("worker", lease=30, wait=0) is None, "somebody is still at work"
         await store.release(claim.lease)
         only_to_end = await store.claim_ending("worker", lease=30, wait=0)
@@ -230,8 +230,8 @@ class LifecycleSuite(StoreSuite):
         for task in tasks:
             await store.submit(task)
             claim = await self.claimed(store)
-            large = evolve(result_of(claim.items[0][1]), details="x" * (self.limits.keep_bytes // 3))
-            await store.record(claim.lease, [(0, large)], running=0)
+            large = result_of(claim.items[0], details="x" * (self.limits.keep_bytes // 3))
+            await store.record(claim.lease, [large], running=0)
             await store.release(claim.lease)
             await store.finish(task.task_id, ending())
         kept = [await store.read(task.task_id) is not None for task in tasks]
@@ -275,3 +275,24 @@ class LifecycleSuite(StoreSuite):
         assert [entry.event for entry in log.entries] == ["one", "two"]
         assert log.dropped == 0
         assert await store.read_log("nobody") is None
+
+    async def test_what_is_told_with_the_results_stands_in_the_log(self, opened: OpenedStore) -> None:
+        """Contract section 2: "intake, start, end and retry of the task and of each item"."""
+        store = opened.store
+        task = new_task(items=1)
+        await store.submit(task)
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        claim = await self.claimed(store, lease=10)
+
+        def entries(event: str) -> list[LogEntry]:
+            return [LogEntry(time=moment, level="info", event=event, item_id=0, detail="d")]
+
+        await store.record(claim.lease, [], running=1, log=entries("started"))
+        await store.append_log(task.task_id, entries("between"))
+        await store.record(claim.lease, [result_of(claim.items[0])], running=0, log=entries("ended"))
+        await opened.advance(11)
+        assert await store.claim("other", limit=1, lease=10, wait=0) is None
+        await store.record(claim.lease, [], running=1, log=entries("lost"))
+        log = await store.read_log(task.task_id)
+        assert log is not None
+        assert list(log.entries) == [*entries("started"), *entries("between"), *entries("ended")]

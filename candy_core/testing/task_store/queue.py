@@ -121,7 +121,7 @@ class QueueSuite(StoreSuite):
         store = opened.store
         await store.submit(new_task(items=3))
         lost = await self.claimed(store, lease=10)
-        await store.record(lost.lease, [(1, result_of(lost.items[1][1]))], running=0)
+        await store.record(lost.lease, [result_of(lost.items[1])], running=0)
         await opened.advance(11)
         taken_over = await self.claimed(store)
         assert [index for index, _ in taken_over.items] == [0, 2]
@@ -140,7 +140,7 @@ class QueueSuite(StoreSuite):
     async def test_released_items_are_free_at_once(self, store: TaskStore) -> None:
         await store.submit(new_task(items=2))
         claim = await self.claimed(store)
-        await store.record(claim.lease, [(0, result_of(claim.items[0][1]))], running=0)
+        await store.record(claim.lease, [result_of(claim.items[0])], running=0)
         await store.release(claim.lease)
         assert [index for index, _ in (await self.claimed(store)).items] == [1]
 
@@ -148,8 +148,8 @@ class QueueSuite(StoreSuite):
         task = new_task(items=1)
         await store.submit(task)
         claim = await self.claimed(store)
-        item = claim.items[0][1]
-        assert await store.record(claim.lease, [(0, result_of(item, value="first"))], running=0) == 0
-        await store.record(claim.lease, [(0, result_of(item, value="second"))], running=0)
+        item = claim.items[0]
+        assert await store.record(claim.lease, [result_of(item, value="first")], running=0) == 0
+        await store.record(claim.lease, [result_of(item, value="second")], running=0)
         document = await self.document(store, task)
         assert [result["value"] for result in document["results"]] == ["first"]  # type: ignore[index,call-overload,union-attr]  # JSON

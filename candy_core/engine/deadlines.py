@@ -1,0 +1,48 @@
+"""When the items of a claim have had their time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from candy_core.engine.attempt import Attempt
+
+
+class Deadlines:
+    """Rings for attempts at their items' deadlines.
+
+    Items without a timeout of their own share the task's: so there is one timer for each moment, and not for each call.
+    """
+
+    def __init__(self, last: float, ring: Callable[[Attempt, float], None]) -> None:
+        self._last = last
+        self._ring = ring
+        self._loop = asyncio.get_running_loop()
+        self._moments: dict[float, tuple[asyncio.TimerHandle, set[Attempt]]] = {}
+
+    def watch(self, attempt: Attempt, moment: float) -> None:
+        """Ring for it at that moment of the loop's clock."""
+        attempt.rings_at = moment
+        found = self._moments.get(moment)
+        if found is None:
+            found = self._moments[moment] = (self._loop.call_at(moment, self._rings, moment), set())
+        found[1].add(attempt)
+
+    def forget(self, attempt: Attempt) -> None:
+        """It needs no ringing any more."""
+        timer, attempts = self._moments.get(attempt.rings_at, (None, set()))
+        attempts.discard(attempt)
+        if timer is not None and not attempts and attempt.rings_at != self._last:
+            timer.cancel()
+            del self._moments[attempt.rings_at]
+
+    def close(self) -> None:
+        """Ring for nobody any more."""
+        for timer, _ in self._moments.values():
+            timer.cancel()
+        self._moments.clear()
+
+    def _rings(self, moment: float) -> None:
+        _, attempts = self._moments.pop(moment)
+        for attempt in attempts:
+            self._ring(attempt, moment)
