@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from candy_testbed import Sshd
+from candy_testbed.requirement import required
 from candy_testbed.sleepers import Sleepers
+from candy_testbed.ssh_hosts import accounts
 
 from candy_core import Outcome
 
@@ -84,29 +86,58 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
     assert sleepers() == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a program that runs as root")
-async def test_what_is_beyond_the_users_rights_is_told(
-    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, tmp_path: Path
-) -> None:
-    """As sudo would have it: a process of root's, begun by a user who may not end it."""
-    become = tmp_path / "become"
-    shutil.copy(shutil.which("setpriv") or "setpriv", become)
-    become.chmod(0o4755)
+@pytest.fixture
+def become(tmp_path: Path) -> Path:
+    """A program that makes whoever calls it root, as sudo does."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a program that runs as root")
+    program = tmp_path / "become"
+    shutil.copy(shutil.which("setpriv") or "setpriv", program)
+    program.chmod(0o4755)
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == 0 and folder != Path("/") and str(folder).startswith("/tmp/pytest"):
             folder.chmod(0o755)
-    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
-    async with open_agent(credentials={"login": login}) as agent:
-        command = (
-            f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
-        )
-        outcome = await agent.cut(0.3, sleepers.begun(), command=command)
+    return program
+
+
+async def left_alive(agent: Any, become: Path, sleepers: Sleepers, **params: Any) -> None:
+    """A process of root's, begun by a user who may not end it, is named."""
+    command = f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
+    outcome = await agent.cut(0.3, sleepers.begun(), command=command, **params)
     left = sleepers()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert len(left) == 1
     assert outcome.stats["terminated"] == "unverified"
     assert f"still alive: {left[0]}(sleep)" in outcome.details
+
+
+async def test_what_is_beyond_the_users_rights_is_told(
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, become: Path
+) -> None:
+    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
+    async with open_agent(credentials={"login": login}) as agent:
+        await left_alive(agent, become, sleepers)
+
+
+async def test_a_slow_host_tells_of_it_in_time(
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, become: Path, tmp_path: Path
+) -> None:
+    """Each look at the processes takes half a second there; the engine waits for five."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "awk").write_text('#!/bin/sh\nsleep 0.2\nexec /usr/bin/awk "$@"\n')
+    (slow / "awk").chmod(0o755)
+    server = Sshd(
+        authorized=[(ssh_keys / "login.pub").read_text()],
+        accounts=accounts(),
+        options=[f"SetEnv PATH={slow}:/usr/bin:/bin"],
+    )
+    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
+    with required(server):
+        (tmp_path / "known").write_text(server.known_hosts())
+        async with open_agent(credentials={"login": login}, known_hosts=str(tmp_path / "known")) as agent:
+            await left_alive(agent, become, sleepers, port=server.port)
 
 
 async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Path, sleepers: Sleepers) -> None:

@@ -102,7 +102,7 @@ async def test_a_walkers_lines_without_end_are_not_kept(open_agent: Any, line: b
         finally:
             tracemalloc.stop()
     assert outcome.stats["terminated"] == "unverified"
-    assert "the search for its processes did not come to its end" in outcome.details
+    assert re.search("the search .* did not come to its end|the host did not answer in time", outcome.details)
     assert peak < 20_000_000
 
 
