@@ -169,6 +169,12 @@ def plugin_context(limit: int = 32 * 1024 * 1024) -> PluginContext:
     )
 
 
+@pytest.fixture
+def make_context() -> Callable[..., PluginContext]:
+    """What the core lends to a plugin."""
+    return plugin_context
+
+
 class OpenCluster(Protocol):
     async def __call__(self, kubeconfig: Path | None = None, **options: Any) -> Cluster: ...
 

@@ -45,9 +45,10 @@ def to_object(
 def stored_rule(found: Json) -> StoredRule:
     """An object as a rule; whatever is not as it should be is left out, for anybody may have written it."""
     metadata = members(members(found).get("metadata"))
+    name, managed = _kept(metadata)
     return StoredRule(
         rule=Rule(
-            ref=RuleRef(name=original_name(found), namespace=text(metadata.get("namespace"))),
+            ref=RuleRef(name=name, namespace=text(metadata.get("namespace"))),
             groups=tuple(members(group) for group in groups_of(found)),
             annotations={
                 key: value
@@ -57,7 +58,7 @@ def stored_rule(found: Json) -> StoredRule:
         ),
         version=text(metadata.get("resourceVersion")),
         object_name=text(metadata.get("name")),
-        managed=is_managed(found),
+        managed=managed,
         created_at=time(metadata.get("creationTimestamp")),
         updated_at=_updated(metadata),
     )
@@ -74,18 +75,24 @@ def is_managed(found: Json) -> bool:
     It does not keep one whose annotation leads to another object: somebody copied it, and two objects would go by one
     name.
     """
-    metadata = members(members(found).get("metadata"))
-    original = members(metadata.get("annotations")).get(NAME)
-    return members(metadata.get("labels")).get(MANAGED_BY) == FIELD_MANAGER and (
-        original is None or object_name(text(original)) == metadata.get("name")
-    )
+    return _kept(members(members(found).get("metadata")))[1]
 
 
 def original_name(found: Json) -> str:
     """The name that callers know the rule by: the annotation's where the agent keeps the object, else the object's."""
-    metadata = members(members(found).get("metadata"))
-    original = text(members(metadata.get("annotations")).get(NAME)) if is_managed(found) else ""
-    return original or text(metadata.get("name"))
+    return _kept(members(members(found).get("metadata")))[0]
+
+
+def _kept(metadata: Mapping[str, Json]) -> tuple[str, bool]:
+    """The rule's name, and whether the agent keeps it."""
+    name = text(metadata.get("name"))
+    if members(metadata.get("labels")).get(MANAGED_BY) != FIELD_MANAGER:
+        return name, False
+    annotations = members(metadata.get("annotations"))
+    if NAME not in annotations:
+        return name, True
+    original = text(annotations[NAME])
+    return (original, True) if object_name(original) == name else (name, False)
 
 
 def _updated(metadata: Mapping[str, Json]) -> datetime | None:

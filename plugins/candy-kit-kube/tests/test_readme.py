@@ -1,0 +1,38 @@
+"""The README's example is a backend that works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from candy_kit_kube import ClusterSettings
+
+from candy_core import Absent, Rule, RuleBackendSpec, RuleRef, Version, params_reader, to_json
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+async def test_a_third_rule_backend_is_one_class_and_its_mapping(
+    third: Any, kube_cluster: Any, kube_namespace: str, make_context: Any
+) -> None:
+    """Contract §5: `type`: integrators add more."""
+    example: dict[str, Any] = {"__name__": "third_rule_plugin"}
+    code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert code is not None
+    exec(compile(code[1], str(README), "exec"), example)
+    (spec,) = example["candy_rule_backends"]()
+    assert isinstance(spec, RuleBackendSpec)
+    third("name", labels={"type": "object", "additionalProperties": {"type": "string"}})
+    settings = params_reader.read({"kubeconfig": str(kube_cluster.kubeconfig)}, ClusterSettings)
+    group = params_reader.read({"name": "g", "expr": "up", "labels": {"team": "x"}}, spec.group)
+    ref = RuleRef(name="ThirdRule", namespace=kube_namespace)
+    async with spec.open(make_context(), settings) as backend:
+        assert spec.check is not None
+        assert (await spec.check(backend)).ok
+        empty = Rule(ref=ref, groups=({"name": "g", "expr": " "},))
+        assert [problem.path for problem in await backend.validate(empty)] == ["$.groups[0].expr"]
+        rule = Rule(ref=ref, groups=(to_json(group, drop_none=True),))
+        made = await backend.apply(rule, Absent(), dry_run=False)
+        assert (await backend.get(ref)).rule == rule
+        assert (await backend.delete(ref, Version(made.version), dry_run=False)).rule == rule
