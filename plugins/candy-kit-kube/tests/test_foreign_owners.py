@@ -140,7 +140,7 @@ def test_owners_are_read_out_of_managed_fields(path: Any, expected: tuple[str, .
         {"fieldsV1": "nonsense"},
         "nonsense",
     ]
-    found = {"metadata": {"managedFields": entries}}
+    found: Any = {"metadata": {"managedFields": entries}}
     whole = {"manager": "whole", "fieldsV1": {"f:spec": {".": {}, "f:other": {}}}}
     if "whole" in expected:
         whole = {"manager": "whole", "fieldsV1": {"f:spec": {}}}

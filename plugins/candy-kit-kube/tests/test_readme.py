@@ -20,11 +20,12 @@ async def test_a_third_rule_backend_is_one_class_and_its_mapping(
     example: dict[str, Any] = {"__name__": "third_rule_plugin"}
     code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert code is not None
-    exec(compile(code[1], str(README), "exec"), example)
+    exec(compile(code[1], str(README), "exec", dont_inherit=True), example)
     (spec,) = example["candy_rule_backends"]()
     assert isinstance(spec, RuleBackendSpec)
     third("name", labels={"type": "object", "additionalProperties": {"type": "string"}})
     settings = params_reader.read({"kubeconfig": str(kube_cluster.kubeconfig)}, ClusterSettings)
+    assert spec.group is not None
     group = params_reader.read({"name": "g", "expr": "up", "labels": {"team": "x"}}, spec.group)
     ref = RuleRef(name="ThirdRule", namespace=kube_namespace)
     async with spec.open(make_context(), settings) as backend:
@@ -32,7 +33,8 @@ async def test_a_third_rule_backend_is_one_class_and_its_mapping(
         assert (await spec.check(backend)).ok
         empty = Rule(ref=ref, groups=({"name": "g", "expr": " "},))
         assert [problem.path for problem in await backend.validate(empty)] == ["$.groups[0].expr"]
-        rule = Rule(ref=ref, groups=(to_json(group, drop_none=True),))
+        written: Any = to_json(group, drop_none=True)
+        rule = Rule(ref=ref, groups=(written,))
         made = await backend.apply(rule, Absent(), dry_run=False)
         assert (await backend.get(ref)).rule == rule
         assert (await backend.delete(ref, Version(made.version), dry_run=False)).rule == rule

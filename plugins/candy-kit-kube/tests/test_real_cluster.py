@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from candy_kit_kube import Cluster, CustomRuleBackend, Event, Gone
 
-from candy_core import Absent, Anything, BackendUnavailable, Forbidden, Invalid, Problem, Rule, RuleRef
+from candy_core import Absent, Anything, BackendUnavailable, Forbidden, Invalid, Problem, Rule, RuleRef, StoredRule
 
 MakeRule = Callable[..., Rule]
 
@@ -111,7 +111,8 @@ async def test_a_list_is_paged_and_every_rule_is_in_it_once(
     names = [f"Rule {n:02}" for n in range(11)]
     await asyncio.gather(*(backend.apply(make_rule(name), Absent(), dry_run=False) for name in names))
     objects.apply("somebody.elses", [{"name": "g", "rules": []}])
-    found, cursor, pages = [], None, 0
+    found: list[StoredRule] = []
+    cursor, pages = None, 0
     while True:
         page = await backend.list(kube_namespace, limit=5, cursor=cursor)
         assert len(page.rules) <= 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -75,7 +75,7 @@ class Cluster:
             raise BackendUnavailable("the Kubernetes API answers with something that is not JSON") from None
         return value
 
-    def pages(self, path: str, *, query: Mapping[str, str] = _EMPTY, limit: int = 500) -> AsyncIterator[Json]:
+    def pages(self, path: str, *, query: Mapping[str, str] = _EMPTY, limit: int = 500) -> AsyncGenerator[Json, None]:
         """The pages of a list, each as the API server gives it, of at most ``limit`` objects.
 
         Where a page is too large, smaller ones are asked for. Where the token to go on with has become too old, the
@@ -84,7 +84,9 @@ class Cluster:
         """
         return pages(self.request, path, query, limit)
 
-    def watch(self, path: str, *, query: Mapping[str, str] = _EMPTY, resource_version: str) -> AsyncIterator[Event]:
+    def watch(
+        self, path: str, *, query: Mapping[str, str] = _EMPTY, resource_version: str
+    ) -> AsyncGenerator[Event, None]:
         """What happens to the objects of a list after ``resource_version``, until the API server ends it (5 minutes).
 
         Raises :class:`Gone` where the version is too old, ``BackendUnavailable`` where the connection breaks, and

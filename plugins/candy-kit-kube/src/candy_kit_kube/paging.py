@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from candy_core import Json
@@ -40,7 +40,7 @@ async def page(ask: Ask, path: str, query: Mapping[str, str], limit: int, token:
             token = error.next_page
 
 
-async def pages(ask: Ask, path: str, query: Mapping[str, str], limit: int) -> AsyncIterator[Json]:
+async def pages(ask: Ask, path: str, query: Mapping[str, str], limit: int) -> AsyncGenerator[Json, None]:
     """Every page of a list. Raises as :func:`page`."""
     token: str | None = None
     while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -29,7 +29,9 @@ class Event:
     object: Mapping[str, Json]
 
 
-async def watch(session: ApiSession, path: str, query: Mapping[str, str], timeout: float) -> AsyncIterator[Event]:
+async def watch(
+    session: ApiSession, path: str, query: Mapping[str, str], timeout: float
+) -> AsyncGenerator[Event, None]:
     """The events of a watch, until the API server ends it. ``timeout`` bounds its beginning. Raises as a request."""
     asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
     until = asyncio.get_running_loop().time() + WATCH_SECONDS + timeout
