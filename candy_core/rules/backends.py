@@ -20,6 +20,10 @@ from candy_core.registry.faults import PluginFault, secrets_of, traceback_of
 T = TypeVar("T")
 
 
+class BackendBroken(BackendUnavailable):
+    """The plugin itself is at fault: to ask it again gives the same."""
+
+
 @frozen(kw_only=True)
 class Backend:
     """One backend under the name that the caller has for it. Its methods are the port's, guarded.
@@ -78,6 +82,8 @@ class Backend:
         finally:  # whoever is cancelled here takes the call along
             if not await self.calls.stop(asked, self.name):
                 self.log.error("rule_call_abandoned", plugin=self.hosted.plugin, type=self.name)
+            elif not asked.cancelled():
+                asked.exception()  # looked at, so that the loop does not complain where nobody waits any more
         try:
             answer = asked.result()
         except (PluginFault, asyncio.CancelledError) as error:
@@ -86,11 +92,11 @@ class Backend:
             raise self._fault(f"it gave a {type(answer).__name__} where a {kind.__name__} was expected", None)
         return answer
 
-    def _fault(self, why: str, cause: BaseException | None) -> BackendUnavailable:
+    def _fault(self, why: str, cause: BaseException | None) -> BackendBroken:
         hidden = secrets_of(self.hosted.settings)
         trace = {"exception": traceback_of(cause, hidden=hidden)} if cause is not None else {}
         self.log.error("rule_backend_failed", plugin=self.hosted.plugin, type=self.name, error=why, **trace)
-        return BackendUnavailable(
+        return BackendBroken(
             f"the rule backend {self.name!r} of plugin {self.hosted.plugin!r} failed; the agent's log has the reason"
         )
 

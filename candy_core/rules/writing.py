@@ -18,7 +18,7 @@ from candy_core.metrics import Metrics
 from candy_core.model.rule import RulePage, RuleRef, StoredRule
 from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Absent, Version
-from candy_core.rules.backends import Backend
+from candy_core.rules.backends import Backend, BackendBroken
 from candy_core.rules.marks import is_like
 from candy_core.rules.reading import Wanted
 
@@ -72,52 +72,69 @@ class Writes:
 
 
 @define
+class Attempts:
+    """The attempts at one thing, and since when they fail."""
+
+    backend: Backend
+    what: str
+    failed: int = 0
+    since: float = 0.0
+
+
+@define
 class Patience:
-    """Waits for backends that cannot be had, each for no longer than its window since it was last heard of."""
+    """Waits for backends that cannot be had, for no longer than a window.
+
+    It opens with the first failure of the attempts at one thing, and for a backend as a whole with the first one after
+    anything of the kind was successful: reads may be answered while no write is.
+    """
 
     retrying: Retrying
     window: float
-    _silent_since: dict[str, float] = field(factory=dict)
+    _silent_since: dict[tuple[str, str], float] = field(factory=dict)
 
-    def heard(self, backend: Backend) -> None:
-        """It has answered."""
-        self._silent_since.pop(backend.name, None)
+    def heard(self, attempts: Attempts) -> None:
+        """It was successful."""
+        self._silent_since.pop((attempts.backend.name, attempts.what), None)
 
-    async def wait(self, backend: Backend, error: Retriable, attempt: int) -> None:
-        """Wait before the next attempt, ``attempt`` counting from 1; raises ``error`` where that would be too long."""
+    async def wait(self, attempts: Attempts, error: Retriable) -> None:
+        """Wait before the next attempt; raises ``error`` where that would be too long."""
+        if isinstance(error, BackendBroken):
+            raise error
         now = self.retrying.clock()
-        silent = now - self._silent_since.setdefault(backend.name, now)
-        delay = min(self.retrying.first * 2.0 ** min(attempt - 1, 30), self.retrying.most)
-        if silent + delay > self.window:
+        if not attempts.failed:
+            attempts.since = now
+        delay = min(self.retrying.first * 2.0 ** min(attempts.failed, 30), self.retrying.most)
+        attempts.failed += 1
+        silent_since = self._silent_since.setdefault((attempts.backend.name, attempts.what), now)
+        if now + delay - min(attempts.since, silent_since) > self.window:
             raise error
         await self.retrying.sleep(delay)
 
     async def get(self, backend: Backend, ref: RuleRef) -> StoredRule | None:
         """What is there now, however long that takes to be told."""
-        attempt = 0
+        attempts = Attempts(backend, "read")
         while True:
-            attempt += 1
             try:
                 stored: StoredRule | None = await backend.get(ref)
             except NotFound:
                 stored = None
             except Retriable as error:
-                await self.wait(backend, error, attempt)
+                await self.wait(attempts, error)
                 continue
-            self.heard(backend)
+            self.heard(attempts)
             return stored
 
     async def page(self, backend: Backend, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         """A page of a listing."""
-        attempt = 0
+        attempts = Attempts(backend, "read")
         while True:
-            attempt += 1
             try:
                 page = await backend.list(namespace, limit=limit, cursor=cursor)
             except Retriable as error:
-                await self.wait(backend, error, attempt)
+                await self.wait(attempts, error)
                 continue
-            self.heard(backend)
+            self.heard(attempts)
             return page
 
 
@@ -137,7 +154,7 @@ class Carrier:
         backend, rule = wanted.backend, wanted.rule
         result = "unchanged"
         checked = uncertain = False
-        attempt = races = 0
+        attempts, races = Attempts(backend, "write"), 0
         while True:
             if present is not None and is_like(present, rule):
                 return result if uncertain else "unchanged"
@@ -152,9 +169,8 @@ class Carrier:
                 with self.writes.told(backend, rule.ref, result, dry_run=self.dry_run):
                     await backend.apply(rule, expect, dry_run=self.dry_run)
             except Retriable as error:
-                attempt += 1
                 uncertain = uncertain or (checked and not self.dry_run)
-                await self.patience.wait(backend, error, attempt)
+                await self.patience.wait(attempts, error)
                 present = await self.patience.get(backend, rule.ref)
             except (Exists, NotFound, Stale) as error:
                 races += 1
@@ -164,13 +180,13 @@ class Carrier:
                 if present is None and isinstance(error, Exists):
                     raise  # the object is kept for another name
             else:
-                self.patience.heard(backend)
+                self.patience.heard(attempts)
                 return result
 
     async def remove(self, backend: Backend, present: StoredRule) -> str:
         """Have a rule deleted that was there when it was read last."""
         ref = present.rule.ref
-        attempt = races = 0
+        attempts, races = Attempts(backend, "write"), 0
         now: StoredRule | None = present
         while now is not None:
             if not now.managed:
@@ -181,14 +197,13 @@ class Carrier:
             except NotFound:
                 break
             except Retriable as error:
-                attempt += 1
-                await self.patience.wait(backend, error, attempt)
+                await self.patience.wait(attempts, error)
             except Stale:
                 races += 1
                 if races > _MOST_RACES:
                     raise
             else:
-                self.patience.heard(backend)
+                self.patience.heard(attempts)
                 break
             now = await self.patience.get(backend, ref)
         return "deleted"

@@ -14,7 +14,7 @@ import importlib_metadata
 import pytest
 import structlog
 import yaml
-from attrs import frozen
+from attrs import evolve, frozen
 
 from candy_core import PluginContext, __version__
 from candy_core.config import load_configuration
@@ -22,6 +22,7 @@ from candy_core.hosting import PluginHost, Timing
 from candy_core.metrics import Metrics
 from candy_core.registry import discover
 from candy_core.rules import Retrying, RuleService, RuleTiming
+from tests.rules import unsteady
 from tests.testing.rule_backend import folder
 
 GROUPS: tuple[dict[str, Any], ...] = (
@@ -40,7 +41,8 @@ def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     info = site / "candy_folder-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: candy-folder\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[candy]\nfolder = tests.testing.rule_backend.folder\n")
+    points = "[candy]\nfolder = tests.testing.rule_backend.folder\nunsteady_folder = tests.rules.unsteady\n"
+    (info / "entry_points.txt").write_text(points)
     sys.path.insert(0, str(site))
     importlib.invalidate_caches()
     yield
@@ -56,6 +58,16 @@ class Place:
     path: Path
     metrics: Metrics
 
+    @property
+    def line(self) -> unsteady.Line:
+        """The connection to the backend ``unsteady``."""
+        return unsteady.lines[self.path.with_name("rules-unsteady")]
+
+    @property
+    def unsteady(self) -> Place:
+        """The folder behind that."""
+        return evolve(self, path=self.path.with_name("rules-unsteady"))
+
     def file(self, name: str, namespace: str = "monitoring") -> Path:
         """The file of a rule."""
         return self.path / namespace / f"{folder.object_name(name)}.yaml"
@@ -64,7 +76,7 @@ class Place:
         """What the file of a rule holds."""
         return yaml.safe_load(self.file(name, namespace).read_text())
 
-    def rewrite(self, name: str, namespace: str = "monitoring", **changes: object) -> None:
+    def rewrite(self, name: str, /, namespace: str = "monitoring", **changes: object) -> None:
         """Change a file behind everybody's back, or make one that nobody manages."""
         file = self.file(name, namespace)
         file.parent.mkdir(exist_ok=True)
@@ -88,11 +100,12 @@ def open_place(tmp_path: Path) -> Opened:
     """Opens a rule service with the plugins that are announced to these tests, and no others."""
 
     @asynccontextmanager
-    async def opened(*, timing: RuleTiming = QUICK, **variables: str) -> AsyncIterator[Place]:
+    async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[Place]:
         path = tmp_path / "rules"
         path.mkdir(exist_ok=True)
         path.with_name("rules-shelf").mkdir(exist_ok=True)
-        environ: Mapping[str, str] = {"CANDY_FOLDER_PATH": str(path)} | variables
+        path.with_name("rules-unsteady").mkdir(exist_ok=True)
+        environ: Mapping[str, str] = {f"CANDY_{name}_PATH": str(path) for name in ("FOLDER", "UNSTEADY_FOLDER")}
         configuration = load_configuration(None, environ, hostname="host")
         points = importlib_metadata.entry_points(group="candy")
         others = [point.dist.metadata["Name"] for point in points if point.dist and "folder" not in point.name]

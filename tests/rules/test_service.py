@@ -175,7 +175,7 @@ async def test_every_problem_of_a_request_is_listed(place: Place) -> None:
         }
     )
     assert set(found) == {"$.name", "$.type", "$.namespace", "$.labels.severity", "$.colour", "$.groups[1]"}
-    assert "Folder, shelf" in found["$.type"]
+    assert "Folder, shelf, unsteady" in found["$.type"]
     assert set(await problems(rule(content="groups:\n- name: a\n  rules: [{exprr: 1}]\n"))) == {
         "$.groups[0].rules[0].expr",
         "$.groups[0].rules[0].exprr",
@@ -202,7 +202,7 @@ async def test_without_a_type_a_rule_is_looked_for_everywhere(place: Place) -> N
     assert (await place.rules.read(ref, None)).type == "Folder"
     with pytest.raises(NotFound):
         await place.rules.read(RuleRef(name="None"), None)
-    with pytest.raises(Invalid, match="Folder, shelf"):
+    with pytest.raises(Invalid, match="Folder, shelf, unsteady"):
         await place.rules.read(ref, "nagios")
 
 
