@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from candy_core import Reason
 from candy_kit_promql import texts
 from candy_kit_promql.failure import QueryFailed
-from candy_kit_promql.large import LARGE, Turn
+from candy_kit_promql.large import LARGE
 from candy_kit_promql.wire import Buffer
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
+Take = Callable[[], Awaitable[None]]
+"""Waits for the turn that a large answer needs; does nothing once it was taken."""
+
 ERROR_LIMIT = 64 * 1024
 """Bytes that are read of an answer that is none."""
 
 
-async def read_body(response: ClientResponse, limit: int, turn: Turn) -> Buffer:
+async def read_body(response: ClientResponse, limit: int, take: Take) -> Buffer:
     """The body, read piece by piece and given up at the piece that goes over ``limit`` bytes (contract section 7).
 
     Raises :class:`QueryFailed` with ``too_large``; what aiohttp raises for a connection that breaks passes through.
@@ -35,8 +39,8 @@ async def read_body(response: ClientResponse, limit: int, turn: Turn) -> Buffer:
     while True:
         if len(body) > limit:
             raise QueryFailed(Reason.TOO_LARGE, texts.TOO_LARGE, limit=limit)
-        if len(body) > LARGE and not turn.taken:
-            await turn.take()
+        if len(body) > LARGE:
+            await take()
         piece = await content.readany()
         if not piece:
             return body

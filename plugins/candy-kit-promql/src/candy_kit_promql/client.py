@@ -6,12 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from candy_core import PluginContext, Reason
 from candy_kit_promql import texts
 from candy_kit_promql.authorization import Authorization, tls_context
-from candy_kit_promql.body import read_body, read_start
+from candy_kit_promql.body import Take, read_body, read_start
 from candy_kit_promql.datasource import Datasource, MetricSettings
 from candy_kit_promql.failure import QueryFailed, unreadable
 from candy_kit_promql.large import Turn
@@ -60,22 +61,25 @@ class Endpoint:
     ) -> tuple[Reply, Buffer]:
         """POST ``form`` and read the envelope of the answer; the bytes that it was read from are beside it.
 
-        Without a form it is a GET. ``seconds`` bounds the whole of it, beside the datasource's own timeout; ``limit``
-        the bytes of the answer, beside the agent's. Raises :class:`QueryFailed`.
+        Without a form it is a GET. ``seconds`` bounds the whole of it; the datasource's own timeout bounds it too, but
+        for the time in which a large answer waits for its turn, since others cause that. ``limit`` bounds the bytes of
+        the answer, beside the agent's. Raises :class:`QueryFailed`.
         A request is sent once more where the connection turned out to be dead, as a kept one may be: a query changes
         nothing.
         """
         import aiohttp  # late: half a second and 38 MB
 
+        latest = asyncio.get_running_loop().time() + seconds
         seconds = min(seconds, self.timeout)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as clock:
+                take = partial(_take, turn, clock, latest)
                 try:
-                    body = await self._send(url, form, turn, limit)
+                    body = await self._send(url, form, take, limit)
                 except aiohttp.ClientConnectorError:
                     raise
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    body = await self._send(url, form, turn, limit)
+                    body = await self._send(url, form, take, limit)
         except TimeoutError:
             raise QueryFailed(Reason.TIMEOUT, texts.TIMED_OUT, seconds=f"{seconds:g}") from None
         except aiohttp.ClientPayloadError:
@@ -89,7 +93,7 @@ class Endpoint:
             raise QueryFailed(Reason.UNREACHABLE, texts.UNREACHABLE, why=_why(error)) from None
         return _envelope(body), body
 
-    async def _send(self, url: URL, form: bytes | None, turn: Turn, limit: int | None) -> Buffer:
+    async def _send(self, url: URL, form: bytes | None, take: Take, limit: int | None) -> Buffer:
         try:
             headers = await self._authorization.headers()
         except (OSError, ValueError) as error:
@@ -102,7 +106,7 @@ class Endpoint:
                     raise refusal(response.status, await read_start(response))
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise QueryFailed(Reason.BAD_RESPONSE, texts.COMPRESSED)
-                return await read_body(response, self._limit if limit is None else min(limit, self._limit), turn)
+                return await read_body(response, self._limit if limit is None else min(limit, self._limit), take)
             except QueryFailed:
                 # What has not been read may never end, so the connection goes with it.
                 if not response.content.at_eof():
@@ -149,6 +153,17 @@ async def open_endpoints(context: PluginContext, settings: MetricSettings) -> As
             },
             settings.default(),
         )
+
+
+async def _take(turn: Turn, clock: asyncio.Timeout, latest: float) -> None:
+    """Wait for the turn while the clock stands still, though not beyond ``latest``."""
+    if turn.taken:
+        return
+    loop = asyncio.get_running_loop()
+    left = (clock.when() or latest) - loop.time()
+    clock.reschedule(latest)
+    await turn.take()
+    clock.reschedule(min(latest, loop.time() + left))
 
 
 def _envelope(body: Buffer) -> Reply:

@@ -1,0 +1,51 @@
+"""Large answers are read one at a time, and whoever waits for that has not been slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
+
+from candy_core import Item, Outcome, Reason, params_reader
+
+TIMEOUT = 1.0
+HELD = 2.5
+"""Seconds for which the slow server holds the turn: longer than the quick one may take."""
+ANSWER = (
+    b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}, "more":"'
+    + b"x" * 16 * 1024 * 1024
+    + b'"}'
+)
+
+
+async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers(
+    serve: Any, make_context: Any, make_run: Any
+) -> None:
+    holds = asyncio.Event()
+
+    async def slow(peer: Any) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER[:-1])
+        holds.set()  # most of it has been read, so the turn was taken
+        await asyncio.sleep(HELD)
+        await peer.send(ANSWER[-1:])
+
+    settings = {
+        "datasources": {
+            "slow": {"url": (await serve(slow)).url, "timeout": 20},
+            "quick": {"url": (await serve(lambda peer: peer.answer(ANSWER))).url, "timeout": TIMEOUT},
+        }
+    }
+    async with open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor:
+
+        async def outcome(datasource: str) -> Outcome:
+            item = Item(index=0, id=0, name="", params=MetricParams(query="m", datasource=datasource))
+            [(_, found)] = [pair async for pair in executor.run_batch([item], make_run())]
+            return found
+
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(outcome("slow"))
+            await holds.wait()
+            second = group.create_task(outcome("quick"))
+    assert (first.result().reason, second.result().reason) == (Reason.OK, Reason.OK)
+    assert second.result().value == "5"
