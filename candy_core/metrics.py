@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's; it spares a second series for each
@@ -34,6 +36,8 @@ class Metrics:
         self.calls_running = Gauge(
             "candy_calls_running", "Executor calls at this moment, by type.", ["type"], registry=own
         )
+        self.running: Tally[str] = Tally()
+        """Executor calls at this moment, by type: what :attr:`calls_running` tells at the scrape."""
         self.tasks_pending = Gauge("candy_tasks_pending", "Tasks that wait.", registry=own)
         self.tasks_running = Gauge("candy_tasks_running", "Tasks that run.", registry=own)
         self.queue_capacity = Gauge("candy_queue_capacity", "Tasks that may wait.", registry=own)
@@ -100,4 +104,6 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures in the Prometheus text format."""
+        for kind, count in self.running.items():
+            self.calls_running.labels(kind).set(count)
         return generate_latest(self.registry)

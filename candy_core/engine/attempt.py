@@ -55,8 +55,6 @@ class Attempt:
     parts: Sequence[Part]
     again: list[Told] = field(factory=list, init=False)
     """What whoever is told wants to have asked again, once this is over."""
-    rings_at: float = field(default=0.0, init=False)
-    """When somebody looks whether a part is late, on the loop's clock."""
     _pending: dict[int, Part] = field(init=False)
     _call: asyncio.Task[None] | None = field(default=None, init=False)
     _instead: Outcome | None = field(default=None, init=False)
@@ -76,14 +74,17 @@ class Attempt:
         self._call = self.asking.calls.start(self._ask_batch() if self.batch else self._ask_one(self.parts[0]))
         self._call.add_done_callback(self._ended)
 
-    def earliest(self) -> float | None:
-        """The first deadline of a part that nothing was told of; ``None`` if all are told."""
-        return min((part.deadline for part in self._pending.values()), default=None)
+    @property
+    def deadline(self) -> float:
+        """When its time is over, on the loop's clock; the parts of a call have one (``gathering``)."""
+        return self.parts[0].deadline
 
-    def drop_late(self, moment: float) -> None:
-        """Tell of the parts whose time is over as such, and do not listen to answers for them any more."""
-        for part in [part for part in self._pending.values() if part.deadline <= moment]:
-            self._tell(part, self.late(part), last=True)
+    async def stop_late(self) -> None:
+        """End it, its time being over. Of a batch nothing more is waited for; one item may tell how it cleaned up."""
+        late = self._late(self.parts[0])
+        if self.batch:
+            self._tell_pending(late)
+        await self.stop(late)
 
     async def stop(self, instead: Outcome) -> None:
         """End it early: cancel the call, wait for it to end, and leave behind one that does not.
@@ -99,20 +100,19 @@ class Attempt:
             asking.metrics.items_abandoned.labels(asking.hosted.name).inc(len(self.parts))
             items = [part.planned.id for part in self.parts][:20]
             asking.log.error("item_abandoned", plugin=asking.hosted.plugin, items=items)
-        self.leave(instead)
+        self.leave()
 
-    def leave(self, instead: Outcome) -> None:
+    def leave(self) -> None:
         """Have it be over, whether its call has ended or not."""
         if not self._over:
             self._over = True
             try:
-                for part in list(self._pending.values()):
-                    self._tell(part, self._instead or instead, last=True)
+                if self._pending:
+                    self._tell_pending(self._instead or canceled(self.run.locale))
             finally:
                 self.asking.over(self)
 
-    def late(self, part: Part) -> Outcome:
-        """The outcome of a part whose time is over."""
+    def _late(self, part: Part) -> Outcome:
         sentence = item_sentences.timed_out(self.run.locale, round(part.deadline - part.started, 2))
         return Outcome.failed(Reason.TIMEOUT, sentence)
 
@@ -156,13 +156,17 @@ class Attempt:
         del self._pending[part.index]
         self.asking.tell(self, (part, outcome, text), last)
 
+    def _tell_pending(self, outcome: Outcome) -> None:
+        for part in list(self._pending.values()):
+            self._tell(part, outcome, last=True)
+
     def _ended(self, call: asyncio.Task[None]) -> None:
         error = None if call.cancelled() else call.exception()  # looked at, so that the loop does not complain
         if self._over:
             return
         if self._instead is None and (self._pending or error is not None):
             self._instead = self._fault(error, cancelled=call.cancelled())
-        self.leave(canceled(self.run.locale))
+        self.leave()
 
     def _fault(self, error: BaseException | None, *, cancelled: bool) -> Outcome:
         """What is said of the parts of a call that ended without a word on them."""

@@ -14,15 +14,15 @@ class Deadlines:
     Items without a timeout of their own share the task's: so there is one timer for each moment, and not for each call.
     """
 
-    def __init__(self, last: float, ring: Callable[[Attempt, float], None]) -> None:
+    def __init__(self, last: float, ring: Callable[[Attempt], None]) -> None:
         self._last = last
         self._ring = ring
         self._loop = asyncio.get_running_loop()
         self._moments: dict[float, tuple[asyncio.TimerHandle, set[Attempt]]] = {}
 
-    def watch(self, attempt: Attempt, moment: float) -> None:
-        """Ring for it at that moment of the loop's clock."""
-        attempt.rings_at = moment
+    def watch(self, attempt: Attempt) -> None:
+        """Ring for it at its deadline."""
+        moment = attempt.deadline
         found = self._moments.get(moment)
         if found is None:
             found = self._moments[moment] = (self._loop.call_at(moment, self._rings, moment), set())
@@ -30,11 +30,14 @@ class Deadlines:
 
     def forget(self, attempt: Attempt) -> None:
         """It needs no ringing any more."""
-        timer, attempts = self._moments.get(attempt.rings_at, (None, set()))
-        attempts.discard(attempt)
-        if timer is not None and not attempts and attempt.rings_at != self._last:
-            timer.cancel()
-            del self._moments[attempt.rings_at]
+        moment = attempt.deadline
+        found = self._moments.get(moment)
+        if found is not None:
+            timer, attempts = found
+            attempts.discard(attempt)
+            if not attempts and moment != self._last:
+                timer.cancel()
+                del self._moments[moment]
 
     def close(self) -> None:
         """Ring for nobody any more."""
@@ -45,4 +48,4 @@ class Deadlines:
     def _rings(self, moment: float) -> None:
         _, attempts = self._moments.pop(moment)
         for attempt in attempts:
-            self._ring(attempt, moment)
+            self._ring(attempt)

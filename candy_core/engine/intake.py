@@ -56,7 +56,7 @@ class Intake:
         problems: list[Problem] = []
         items = []
         for index, item in enumerate(request.items):
-            verdict, faults = self._examine(index, item, scopes, request.locale)
+            verdict, faults, params = self._examine(index, item, scopes, request.locale)
             if strict and len(problems) < MOST_PROBLEMS:
                 problems += faults
             items.append(
@@ -68,7 +68,7 @@ class Intake:
                     timeout=item.timeout,
                     retries=item.retries,
                     verdict=verdict,
-                )
+                ).with_read(params)
             )
         if problems:
             raise Invalid(problems)
@@ -111,12 +111,12 @@ class Intake:
 
     def _examine(
         self, index: int, item: ItemRequest, scopes: frozenset[str], locale: Locale
-    ) -> tuple[Outcome | None, Sequence[Problem]]:
-        """An item's verdict (``None``: it may run), and the same as problems of the request."""
+    ) -> tuple[Outcome | None, Sequence[Problem], object]:
+        """An item's verdict (``None``: it may run), the same as problems of the request, and its params as read."""
         path = f"$.items[{index}]"
         found = prepare(item, self._executors, locale, path=path)
         if isinstance(found, Refusal):
-            return found.outcome, found.problems
+            return found.outcome, found.problems, None
         hosted, params = found
         try:
             missing = () if "*" in scopes else tuple(sorted(hosted.spec.scopes(params) - scopes))
@@ -124,18 +124,18 @@ class Intake:
             trace = traceback_of(error, hidden=secrets_of([hosted.settings, params]))
             self._log.error("plugin_error", plugin=hosted.plugin, hook="scopes", item_id=item.id, exception=trace)
             sentence = item_sentences.plugin_error(locale, hosted.plugin)
-            return Outcome.failed(Reason.PLUGIN_ERROR, sentence), [Problem(path, sentence)]
+            return Outcome.failed(Reason.PLUGIN_ERROR, sentence), [Problem(path, sentence)], None
         if missing:
             sentence = item_sentences.scope_missing(locale, missing)
-            return Outcome.failed(Reason.NOT_ALLOWED, sentence), [Problem(path, sentence)]
-        return None, ()
+            return Outcome.failed(Reason.NOT_ALLOWED, sentence), [Problem(path, sentence)], None
+        return None, (), params
 
 
 def _weight(text: bytes, items: Sequence[PlannedItem]) -> int:
     """About the memory that a task takes while it waits: an empty object is 2 bytes of text, and 64 of Python's."""
     values = 100 * (text.count(b"{") + text.count(b"[")) + 25 * text.count(b'"') + 8 * text.count(b",")
     verdicts = sum(300 + 2 * len(item.verdict.message) for item in items if item.verdict is not None)
-    return len(text) + values + 40 * len(items) + verdicts
+    return len(text) + values + 200 * len(items) + verdicts
 
 
 def _repeated(items: Sequence[ItemRequest]) -> Sequence[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Sequence
+from datetime import datetime
 
 from candy_core.engine.attempt import Told
 from candy_core.engine.clock import Clock
@@ -37,12 +38,13 @@ class Journal:
     def started(self, parts: Sequence[Part]) -> None:
         """These are being run from now on."""
         self._running += len(parts)
+        now = self._clock.now()
         for part in parts:
-            self._note("info", "item_started", part)
+            self._note(now, "info", "item_started", part)
 
     def tried_again(self, part: Part, reason: str) -> None:
         """This one will be asked about again."""
-        self._note("warning", "item_retry", part, reason)
+        self._note(self._clock.now(), "warning", "item_retry", part, reason)
 
     def ended(self, told: Told) -> None:
         """This is the result of a part, its last."""
@@ -50,7 +52,7 @@ class Journal:
         status = outcome.status
         self._results.append(ItemRecord(part.index, status, text))
         level = "info" if status is ItemStatus.NORMAL else "warning"
-        self._note(level, "item_ended", part, f"{status.value} {outcome.reason}")
+        self._note(self._clock.now(), level, "item_ended", part, f"{status} {outcome.reason}")
         if part.deadline:  # it had its turn
             self._running -= 1
         kind = part.planned.type if part.planned.type in self._types else "unknown"  # no caller makes new series
@@ -84,8 +86,8 @@ class Journal:
         self._closed = True
         self._wake.set()
 
-    def _note(self, level: str, event: str, part: Part, detail: str = "") -> None:
-        self._entries.append(
-            LogEntry(time=self._clock.now(), level=level, event=event, item_id=part.planned.id, detail=detail)
-        )
-        self._wake.set()
+    def _note(self, now: datetime, level: str, event: str, part: Part, detail: str = "") -> None:
+        if not self._entries:
+            self._wake.set()
+        entry = LogEntry(time=now, level=level, event=event, item_id=part.planned.id, detail=detail)
+        self._entries.append(entry)

@@ -50,9 +50,10 @@ class Line:
         self._aside = aside
         self._slots = shared.slots
         self._own_slots = shared.executor_slots(hosted)
-        self._gauge = shared.metrics.calls_running.labels(hosted.name)
+        self._running = shared.metrics.running
+        self._name = hosted.name
         self._retries = shared.metrics.item_retries.labels(hosted.name)
-        self._deadlines = Deadlines(deadline, self._ring)
+        self._deadlines = Deadlines(deadline, lambda attempt: aside(attempt.stop_late()))
         self._canceled = canceled(claim.locale)
         self._run = Run(
             task_id=claim.task_id,
@@ -98,7 +99,7 @@ class Line:
             self._closed = True
             self._deadlines.close()
             for attempt in tuple(self._open):
-                attempt.leave(self._canceled)
+                attempt.leave()
 
     async def _room(self) -> bool:
         """Take one of the executor's places and one among all; false where the task's time is up before."""
@@ -122,11 +123,11 @@ class Line:
 
     def _take_place(self) -> None:
         self._places += 1
-        self._gauge.inc()
+        self._running[self._name] += 1
 
     def _give_place_back(self) -> None:
         self._places -= 1
-        self._gauge.dec()
+        self._running[self._name] -= 1
         self._slots.release()
         self._own_slots.release()
         if not self._places:
@@ -141,26 +142,14 @@ class Line:
         self._journal.started(parts)
 
     def _ask(self, parts: Sequence[Part]) -> None:
-        latest = max(part.deadline for part in parts)
-        run = self._run if latest == self._deadline else evolve(self._run, deadline=latest)
+        deadline = parts[0].deadline
+        run = self._run if deadline == self._deadline else evolve(self._run, deadline=deadline)
         attempt = Attempt(self._asking, run, parts)
         self._open.add(attempt)
         attempt.start()
-        self._deadlines.watch(attempt, min(part.deadline for part in parts))
+        self._deadlines.watch(attempt)
 
-    def _ring(self, attempt: Attempt, moment: float) -> None:
-        """Some of its parts are late."""
-        if not attempt.batch:
-            self._aside(attempt.stop(attempt.late(attempt.parts[0])))
-            return
-        attempt.drop_late(moment)
-        earliest = attempt.earliest()
-        if earliest is None:
-            self._aside(attempt.stop(self._canceled))
-        else:
-            self._deadlines.watch(attempt, earliest)
-
-    def _told(self, attempt: Attempt, told: Told, last: bool) -> None:  # noqa: FBT001  # a callback's
+    def _told(self, attempt: Attempt, told: Told, last: bool) -> None:
         part, outcome, _ = told
         if not last and part.attempt <= part.planned.retries and outcome.reason in _RETRIABLE:
             attempt.again.append(told)

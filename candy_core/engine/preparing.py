@@ -31,12 +31,15 @@ def prepare(
 ) -> tuple[HostedExecutor, object] | Refusal:
     """The executor of an item, and its params as that executor's own class; ``path`` is where the item stands.
 
-    Asked at intake, and again where the item is run: by then it may be another agent, with other plugins.
+    Asked at intake, and again where the item is run: by then it may be another agent, with other plugins. Where it is
+    the same one, the params are not read twice.
     """
     hosted = executors.get(item.type)
     if hosted is None:
         sentence = item_sentences.unknown_type(locale, item.type, executors)
         return Refusal(Outcome.failed(Reason.UNKNOWN_TYPE, sentence), [Problem(f"{path}.type", sentence)])
+    if isinstance(item, PlannedItem) and isinstance(item.read, hosted.spec.params):
+        return hosted, item.read
     try:
         return hosted, params_reader.read(item.params, hosted.spec.params, path=f"{path}.params")
     except Invalid as invalid:

@@ -19,7 +19,7 @@ def result_text(item: PlannedItem, outcome: Outcome, seconds: float = 0.0) -> by
     return dumps(
         {
             "item_id": item.id,
-            "status": outcome.status.value,
+            "status": outcome.status,
             "value": outcome.value,
             "message": outcome.message,
             "details": outcome.details,

@@ -20,6 +20,13 @@ class PlannedItem:
     timeout: float | None = None
     retries: int = 0
     verdict: Outcome | None = None
+    read: object = field(default=None, init=False, eq=False, repr=False)
+    """The params as the executor's own class, where this process has read them already. No store has to keep it."""
+
+    def with_read(self, params: object) -> PlannedItem:
+        """The same item, which remembers what its params were read as."""
+        object.__setattr__(self, "read", params)
+        return self
 
     def result(self, outcome: Outcome, seconds: float = 0.0) -> ItemResult:
         """What was asked, and what came of it after ``seconds``."""
