@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from attrs import Factory, define
-from candy_kit_promql import Datasource
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
+    RuleDatasource,
     RuleDialect,
     ask_long_ago,
     ask_prometheus,
@@ -26,7 +26,7 @@ from candy_testbed.metric_plugin import lent_to
 from candy_testbed.requirement import required
 from structlog.testing import capture_logs
 
-from candy_core import Problem, Rule, params_reader
+from candy_core import Invalid, Problem, Rule, params_reader
 
 Check = Callable[..., Any]
 
@@ -39,7 +39,7 @@ def check(make_rule: Callable[..., Rule]) -> Check:
         url: str, *expressions: str, dialect: RuleDialect = PROMETHEUS_RULES, question: Question = ask_prometheus
     ) -> list[Problem]:
         rules: list[Any] = [{"alert": f"A{index}", "expr": text} for index, text in enumerate(expressions)]
-        source = params_reader.read({"url": url}, Datasource)
+        source = params_reader.read({"url": url}, RuleDatasource)
         async with open_checker(lent_to("rules"), dialect, source, question) as checker:
             return list(await checker(make_rule({"name": "g", "rules": rules})))
 
@@ -136,7 +136,7 @@ async def test_what_the_server_took_is_not_asked_again_until_it_is_old(
     make_rule: Callable[..., Rule], stand_in: StandIn
 ) -> None:
     now = 1000.0
-    source = params_reader.read({"url": stand_in.url}, Datasource)
+    source = params_reader.read({"url": stand_in.url}, RuleDatasource)
     async with opinion.open_opinion(lent_to("rules"), source, ask_prometheus, clock=lambda: now) as asked:
         assert asked is not None
         for seconds, requests in [(0.0, 1), (opinion.KEPT_SECONDS - 1, 1), (1.0, 2)]:
@@ -159,7 +159,7 @@ async def test_a_server_that_cannot_say_refuses_nothing_and_is_a_warning(
 
 async def test_a_server_that_is_not_there_is_left_alone_for_a_while(stand_in: StandIn) -> None:
     now = 1000.0
-    source = params_reader.read({"url": stand_in.url}, Datasource)
+    source = params_reader.read({"url": stand_in.url}, RuleDatasource)
     stand_in.status = 503
     async with opinion.open_opinion(lent_to("rules"), source, ask_prometheus, clock=lambda: now) as asked:
         assert asked is not None
@@ -186,5 +186,5 @@ async def test_a_cancelled_check_leaves_no_question_behind(check: Check, stand_i
 async def test_without_a_datasource_nothing_is_opened() -> None:
     async with opinion.open_opinion(lent_to("rules"), None, ask_prometheus) as nobody:
         assert nobody is None
-    async with opinion.open_opinion(lent_to("rules"), Datasource(), ask_prometheus) as nobody:
-        assert nobody is None
+    with pytest.raises(Invalid, match="expected a url"):
+        params_reader.read({"bearer_token": "x"}, RuleDatasource)

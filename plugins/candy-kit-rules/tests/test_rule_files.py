@@ -204,6 +204,13 @@ async def test_labels_of_a_recording_rule_are_no_templates(
     assert (await problems(rules), promtool([rules])) == ([], "")
 
 
+@BOTH
+async def test_empty_values_of_labels_and_annotations_are_right(
+    problems: Callable[..., Any], dialect: RuleDialect
+) -> None:
+    assert await problems(group(alert(labels={"a": ""}, annotations={"b": ""})), dialect=dialect) == []
+
+
 async def test_every_problem_is_told_at_once_in_the_order_of_the_file(problems: Callable[..., Any]) -> None:
     bad = alert(expr="up{", labels={"a b": ""}, **{"for": "x"})
     found = await problems(group(bad, bad, interval="x"), group(bad, name="g2"))

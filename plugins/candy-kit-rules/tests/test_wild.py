@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from candy_kit_promql import Datasource
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
+    RuleDatasource,
     ask_long_ago,
     ask_prometheus,
     open_checker,
@@ -40,7 +40,7 @@ async def test_prometheus_rules_pass(
     make_rule: Callable[..., Rule], promtool: Callable[[Any], str], prometheus: str, file: Path
 ) -> None:
     groups = groups_of(file)
-    datasource = params_reader.read({"url": prometheus}, Datasource)
+    datasource = params_reader.read({"url": prometheus}, RuleDatasource)
     for source in (None, datasource):
         async with open_checker(lent_to("rules"), PROMETHEUS_RULES, source, ask_prometheus) as check:
             assert await check(make_rule(*groups)) == []
@@ -53,7 +53,7 @@ async def test_victoriametrics_rules_pass(
     make_rule: Callable[..., Rule], vmalert: Callable[[Any], str], victoriametrics: str, file: Path
 ) -> None:
     groups = groups_of(file)
-    datasource = params_reader.read({"url": victoriametrics}, Datasource)
+    datasource = params_reader.read({"url": victoriametrics}, RuleDatasource)
     for source in (None, datasource):
         async with open_checker(lent_to("rules"), VICTORIAMETRICS_RULES, source, ask_long_ago) as check:
             assert await check(make_rule(*groups)) == []

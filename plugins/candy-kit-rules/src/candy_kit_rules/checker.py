@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 
 import yaml
 from attrs import frozen
-from candy_kit_promql import Datasource
 
 from candy_core import Json, PluginContext, Problem, Rule, dumps
 from candy_kit_rules.dialect import RuleDialect
-from candy_kit_rules.opinion import Opinion, open_opinion
+from candy_kit_rules.opinion import Opinion, RuleDatasource, open_opinion
 from candy_kit_rules.questions import Question
 from candy_kit_rules.rule_file import Expression, expressions_of, problems_of
 
@@ -70,9 +69,9 @@ class RuleChecker:
 
 @asynccontextmanager
 async def open_checker(
-    context: PluginContext, dialect: RuleDialect, datasource: Datasource | None, question: Question
+    context: PluginContext, dialect: RuleDialect, datasource: RuleDatasource | None, question: Question
 ) -> AsyncIterator[RuleChecker]:
-    """A checker, which asks ``datasource`` by ``question`` if it has an address. Connects to nothing yet."""
+    """A checker, which asks ``datasource``, where there is one, by ``question``. Connects to nothing yet."""
     async with open_opinion(context, datasource, question) as opinion:
         yield RuleChecker(dialect, opinion)
 

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+from attrs import frozen
 from candy_kit_promql import Datasource, Endpoint, MetricSettings, QueryFailed
 from candy_kit_promql.client import open_endpoints
 from candy_kit_promql.datasource import DEFAULT
 
-from candy_core import Logger, PluginContext
+from candy_core import Logger, Mismatch, PluginContext
 from candy_kit_rules.questions import Question
 
 AT_ONCE = 4
@@ -30,6 +31,16 @@ KEPT = 10_000
 
 KEPT_SECONDS = 600.0
 """After which a server is asked again: it may have been replaced by an older one."""
+
+
+@frozen(kw_only=True)
+class RuleDatasource(Datasource):
+    """The server that is asked about expressions: its ``url``, and how to be let in."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.url is None:
+            raise Mismatch("expected a url in datasource")
 
 
 class Opinion:
@@ -96,13 +107,13 @@ class Opinion:
 @asynccontextmanager
 async def open_opinion(
     context: PluginContext,
-    datasource: Datasource | None,
+    datasource: RuleDatasource | None,
     question: Question,
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Opinion | None]:
     """The opinion of the server that the settings name, ``None`` where they name none. Connects to nothing yet."""
-    if datasource is None or datasource.url is None:
+    if datasource is None:
         yield None
         return
     settings = MetricSettings(datasources={DEFAULT: datasource}, max_connections=AT_ONCE)

@@ -1,0 +1,1 @@
+"""Candy Agent's rule backend for rules of the type ``prometheus``."""
