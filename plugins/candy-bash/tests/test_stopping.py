@@ -38,7 +38,7 @@ KILL_TABLE = {
     "a group of its own": "set -m; sleep {s} & sleep {s} & wait",
     "a stopped process": "sleep {s} & sleep 0.2; kill -STOP $!; wait",
     "a pipeline": "sleep {s} | sleep {s}",
-    "a login as somebody else": "su - nobody -s /bin/sh -c 'setsid sleep {s} >/dev/null 2>&1 &'; sleep {s}",
+    "a login as somebody else": "sleep 0.2; su - nobody -s /bin/sh -c 'setsid sleep {s} >/dev/null 2>&1 &'; sleep {s}",
     "a chain of sessions": "setsid -w setsid -w setsid -w sleep {s}; sleep {s}",
 }
 
@@ -142,7 +142,7 @@ async def test_what_a_command_leaves_behind_is_ended_with_it(agent: Any, sleeper
 async def test_what_is_left_behind_after_a_login_as_somebody_else_is_ended_too(agent: Any, sleepers: Any) -> None:
     """``su -`` drops the environment, and on Debian it puts the soft limits back. Contract §3: 'however forked'."""
     login = f"su - nobody -s /bin/sh -c 'setsid sleep {sleepers.seconds} >/dev/null 2>&1 &'"
-    outcome = await agent.run(f"{login}; echo done")
+    outcome = await agent.run(f"sleep 0.2; {login}; echo done")
     assert sleepers() == []
     assert (outcome.value, outcome.stats["terminated"]) == ("done", "verified")
 

@@ -115,9 +115,9 @@ class Adoption:
         lineage.sessions.add(pid)
         self._runs[pid] = lineage
         if lineage.tag is not None:
-            # The hard limit as well: su(1) puts back the soft one, as pam_limits has it on Debian. Not possible where
-            # the command is another user's already and the agent may not; then the soft one has to do.
-            with suppress(OSError):
+            # The hard limit as well: su and sudo put the soft one back, as pam_limits has it on Debian. Not before the
+            # fork, as only CAP_SYS_RESOURCE could raise it again, and containers are without.
+            with suppress(OSError):  # it may have become somebody else, or have ended
                 resource.prlimit(pid, resource.RLIMIT_MSGQUEUE, (lineage.tag, lineage.tag))
 
     def forget(self, lineage: Lineage) -> None:
