@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ from candy_core.registry import discover
 from candy_core.rules import Retrying, RuleService, RuleTiming
 from tests.rules import unsteady
 from tests.testing.rule_backend import folder
+from tests.testing.rule_backend.installed import installed
 
 GROUPS: tuple[dict[str, Any], ...] = (
     {
@@ -38,16 +37,8 @@ QUICK = RuleTiming(one=5.0, page=5.0, sync=10.0, retrying=Retrying(first=0.01, m
 def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The distribution ``candy-folder`` with the plugin ``folder``, for as long as these tests run."""
     site = tmp_path_factory.mktemp("site")
-    info = site / "candy_folder-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: candy-folder\nVersion: 1.0\n")
-    points = "[candy]\nfolder = tests.testing.rule_backend.folder\nunsteady_folder = tests.rules.unsteady\n"
-    (info / "entry_points.txt").write_text(points)
-    sys.path.insert(0, str(site))
-    importlib.invalidate_caches()
-    yield
-    sys.path.remove(str(site))
-    importlib.invalidate_caches()
+    with installed(site, folder="tests.testing.rule_backend.folder", unsteady_folder="tests.rules.unsteady"):
+        yield
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from candy_core.app import Agent, running
 from candy_core.config import load_configuration
+from tests.testing.rule_backend.installed import installed
 
 KEY = "the-key-of-these-tests"
 
@@ -82,6 +83,21 @@ def nap_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     sys.path.remove(str(folder))
     sys.modules.pop("candy_web_nap", None)
     importlib.invalidate_caches()
+
+
+@pytest.fixture(scope="module")
+def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Rule backends that keep files in folders, as a distribution of somebody else's."""
+    with installed(tmp_path_factory.mktemp("site"), folder="tests.testing.rule_backend.folder"):
+        yield
+
+
+@pytest.fixture
+def rules_path(tmp_path: Path, folder_plugin: None) -> Path:
+    """Where they keep them: ``CANDY_FOLDER_PATH``."""
+    for name in ("rules", "rules-shelf"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "rules"
 
 
 @frozen
@@ -152,7 +168,12 @@ def agent_with() -> Opened:
 
     @asynccontextmanager
     async def opened(**variables: str | None) -> AsyncIterator[Client]:
-        environ = {"CANDY_LISTEN": "127.0.0.1:0", "CANDY_API_KEY": KEY, "CANDY_AGENT_ID": "web-1"} | variables
+        environ = {
+            "CANDY_LISTEN": "127.0.0.1:0",
+            "CANDY_API_KEY": KEY,
+            "CANDY_AGENT_ID": "web-1",
+            "CANDY_PLUGINS_BLOCKED": "prometheusrule,vmrule,kubernetes",  # no test here may write to a real cluster
+        } | variables
         configuration = load_configuration(
             None, {name: value for name, value in environ.items() if value is not None}, hostname="here"
         )

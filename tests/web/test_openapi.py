@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from candy_core.codec import params_reader
 from candy_core.web.schemas import Drawing
-from tests.web.conftest import KEY, Client, item
+from tests.web.conftest import KEY, Client, Opened, item
 
 TASK = "a-task-that-is-there"
 CHECKS = [
@@ -59,7 +60,12 @@ async def test_the_document_and_the_routes_are_one(client: Client) -> None:
     assert document["openapi"].startswith("3.1")
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     for method, path in described:
-        filled = path.replace("{task_id}", "none").replace("{id}", "none").replace("{agent_id}", "web-1")
+        filled = (
+            path.replace("{task_id}", "none")
+            .replace("{name}", "none")
+            .replace("{id}", "none")
+            .replace("{agent_id}", "web-1")
+        )
         assert (await client.ask(method, filled)).status not in (405, 500)
     components = document["components"]["schemas"]
     for reference in references(document):
@@ -103,8 +109,13 @@ async def test_no_text_of_the_document_speaks_in_markup(client: Client) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_the_running_agent_does_what_its_document_says(client: Client) -> None:
+async def test_the_running_agent_does_what_its_document_says(agent_with: Opened, rules_path: Path) -> None:
     """Contract §1: 'A client's mistake never yields a 5xx'. Every operation, asked whatever its document allows."""
+    async with agent_with(CANDY_FOLDER_PATH=str(rules_path)) as client:
+        await hold_it_to_its_document(client)
+
+
+async def hold_it_to_its_document(client: Client) -> None:
     items = [item(1), {"id": "é", "type": "nothing"}, item(3, seconds=0.5)]
     assert (await client.ask("POST", "/api/v1/task", json={"task_id": TASK, "items": items})).status == 202
     failures = await asyncio.to_thread(ask_everything, client.agent.url)
@@ -138,6 +149,8 @@ def ask_everything(url: str) -> list[str]:
         def ask(case: Any, known: bool) -> None:
             if known and "task_id" in case.path_parameters:
                 case.path_parameters["task_id"] = TASK
+            if known and "/alert-rules" in operation.path and isinstance(case.body, dict):  # noqa: B023  # the same
+                case.body["type"] = "Folder"
             case.call_and_validate(headers={"X-API-Key": KEY}, checks=checks)  # noqa: B023  # called at once, below
 
         try:
