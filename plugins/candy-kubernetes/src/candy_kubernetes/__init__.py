@@ -1,0 +1,1 @@
+"""Candy Agent's plugin for what a Kubernetes cluster says of itself."""

@@ -1,0 +1,67 @@
+"""Figures of the heartbeat that a Prometheus knows: the usage of CPU, memory and disks, in percent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, open_executor
+
+from candy_core import BackendUnavailable, Item, ItemStatus, Locale, Logger, PluginContext, Run
+from candy_kubernetes.settings import KubernetesSettings
+
+
+class PrometheusFigures:
+    """Asks for one percentage at a time; ``None`` where no Prometheus is configured, or where it knows none."""
+
+    def __init__(self, executor: MetricExecutor | None, settings: KubernetesSettings, logger: Logger) -> None:
+        self._executor = executor
+        self._settings = settings
+        self._logger = logger
+
+    async def cpu(self) -> float | None:
+        """Of all nodes' CPU."""
+        return await self._percentage(self._settings.cpu_query)
+
+    async def memory(self) -> float | None:
+        """Of all nodes' memory."""
+        return await self._percentage(self._settings.memory_query)
+
+    async def disk(self) -> float | None:
+        """Of all nodes' disks."""
+        return await self._percentage(self._settings.disk_query)
+
+    async def _percentage(self, query: str) -> float | None:
+        """Raises ``BackendUnavailable`` where the question was not answered."""
+        if self._executor is None:
+            return None
+        run = Run(
+            task_id="heartbeat",
+            time=time.time(),
+            locale=Locale.EN,
+            deadline=asyncio.get_running_loop().time() + self._settings.timeout,
+            logger=self._logger,
+        )
+        item = Item(index=0, id="figure", name="", params=MetricParams(query=query))
+        [outcome] = [answer async for _, answer in self._executor.run_batch([item], run)]
+        if outcome.status is ItemStatus.FAILED:
+            raise BackendUnavailable(outcome.message)
+        try:
+            value = float(outcome.value)
+        except ValueError:
+            return None
+        return round(value, 2) if 0 <= value <= 100 else None
+
+
+@asynccontextmanager
+async def open_prometheus_figures(
+    context: PluginContext, settings: KubernetesSettings
+) -> AsyncIterator[PrometheusFigures]:
+    """Make it ready; nothing is connected before the first question."""
+    if settings.prometheus_url is None:
+        yield PrometheusFigures(None, settings, context.logger)
+        return
+    async with open_executor(context, settings.prometheus(), PROMETHEUS) as executor:
+        yield PrometheusFigures(executor, settings, context.logger)

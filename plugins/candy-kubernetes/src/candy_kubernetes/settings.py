@@ -1,0 +1,60 @@
+"""The settings of the plugin ``kubernetes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from attrs import field, frozen
+from candy_kit_kube import ClusterSettings
+from candy_kit_promql import MetricSettings
+from msgspec import Meta
+
+from candy_core import HttpUrl, Secret
+
+_DISKS: Final = 'fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|overlay"'
+"""What holds data on a node: no memory, no images, nothing that lies on the network and is seen by many nodes."""
+CPU: Final = '100 * (1 - sum(rate(node_cpu_seconds_total{mode="idle"}[5m])) / sum(rate(node_cpu_seconds_total[5m])))'
+MEMORY: Final = "100 * (1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes))"
+DISK: Final = (
+    f"100 * (1 - sum(max by (instance, device) (node_filesystem_avail_bytes{{{_DISKS}}}))"
+    f" / sum(max by (instance, device) (node_filesystem_size_bytes{{{_DISKS}}})))"
+)
+
+Query = Annotated[str, Meta(min_length=1, max_length=100_000)]
+
+
+@frozen(kw_only=True)
+class KubernetesSettings(ClusterSettings):
+    """Which cluster, and a Prometheus for figures of the heartbeat that the cluster does not tell itself.
+
+    ``prometheus_…`` are those of a datasource of the plugin ``prometheus``; without ``prometheus_url`` nobody is asked.
+    The queries give percentages; the default ones read node exporters.
+    """
+
+    prometheus_url: HttpUrl | None = None
+    prometheus_bearer_token: Secret | None = None
+    prometheus_bearer_token_file: Path | None = None
+    prometheus_username: str | None = None
+    prometheus_password: Secret | None = None
+    prometheus_password_file: Path | None = None
+    prometheus_ca_file: Path | None = None
+    cpu_query: Query = field(default=CPU, repr=False)
+    memory_query: Query = field(default=MEMORY, repr=False)
+    disk_query: Query = field(default=DISK, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.prometheus()
+
+    def prometheus(self) -> MetricSettings:
+        """The datasource as the metric plugins have it. Raises ``Mismatch`` for settings that contradict each other."""
+        return MetricSettings(
+            url=self.prometheus_url,
+            bearer_token=self.prometheus_bearer_token,
+            bearer_token_file=self.prometheus_bearer_token_file,
+            username=self.prometheus_username,
+            password=self.prometheus_password,
+            password_file=self.prometheus_password_file,
+            ca_file=self.prometheus_ca_file,
+            timeout=self.timeout,
+        )

@@ -1,0 +1,71 @@
+"""The plugin, opened on a real cluster and asked as the core does it; and objects to be found wanting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from candy_kit_kube import Surroundings
+from candy_testbed import KubeCluster
+from candy_testbed.kubernetes_plugin import Agent, Objects, Open, opener
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Surroundings:
+    """A machine on which no cluster is found but in the home folder ``tmp_path / "home"``."""
+    return Surroundings(environ={}, home=tmp_path / "home", service_account=tmp_path / "service_account")
+
+
+@pytest.fixture
+def open_agent(surroundings: Surroundings) -> Open:
+    """Opens the executor where no cluster is found but what the settings name."""
+    return opener(surroundings)
+
+
+@pytest.fixture
+async def agent(kube_cluster: KubeCluster, open_agent: Open) -> AsyncIterator[Agent]:
+    """The executor, as the administrator of the real cluster."""
+    async with open_agent(kubeconfig=str(kube_cluster.kubeconfig)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def objects(kube_cluster: KubeCluster, kube_namespace: str) -> Objects:
+    """Makes objects in the test's namespace."""
+    return Objects(kube_cluster, kube_namespace)
+
+
+@pytest.fixture
+def make_node(kube_cluster: KubeCluster) -> Iterator[Any]:
+    """Makes a node with some status and ``spec``, labelled ``test`` with the second value that it gives; ends it."""
+    made: list[str] = []
+
+    def make(name: str | None = None, *, status: Mapping[str, Any] | None = None, **spec: Any) -> str:
+        node = kube_cluster.create_node(name)
+        made.append(node)
+        body = {"metadata": {"labels": {"test": "here"}}, "spec": spec}
+        path = kube_cluster.api.path("v1", "Node", node)
+        kube_cluster.api.request("PATCH", path, body, content_type="application/merge-patch+json")
+        if status is not None:
+            kube_cluster.api.patch_status("v1", "Node", node, status)
+        return node
+
+    yield make
+    kube_cluster.mend()
+    for name in made:
+        kube_cluster.api.delete("v1", "Node", name)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
+    """Ask until it is so, at most 20 s."""
+
+    async def wait(is_so: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(20):
+            while not await is_so():  # noqa: ASYNC110 the other side is no task of ours
+                await asyncio.sleep(0.02)
+
+    return wait
