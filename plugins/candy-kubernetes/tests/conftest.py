@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from candy_kit_kube import Surroundings
 from candy_testbed import KubeCluster
+from candy_testbed.kube.gateway import HostileGateway
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open, opener
 
 
@@ -69,3 +71,20 @@ def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def gateway(kube_cluster: KubeCluster) -> Iterator[HostileGateway]:
+    """Before the cluster's API server; in some namespaces it does everything wrong."""
+    with HostileGateway(kube_cluster.url, kube_cluster.ca_file) as started:
+        yield started
+
+
+@pytest.fixture
+def gateway_kubeconfig(kube_cluster: KubeCluster, gateway: HostileGateway, tmp_path: Path) -> Path:
+    """The administrator's kubeconfig, for the way through the gateway."""
+    document = json.loads(kube_cluster.kubeconfig.read_text())
+    document["clusters"][0]["cluster"] = {"server": gateway.url}
+    path = tmp_path / "gateway-kubeconfig"
+    path.write_text(json.dumps(document))
+    return path
