@@ -12,14 +12,16 @@ from msgspec import Meta
 
 from candy_core import HttpUrl, Secret
 
-_DISKS: Final = 'fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|overlay"'
-"""What holds data on a node: no memory, no images, nothing that lies on the network and is seen by many nodes."""
+_DISKS: Final = '{fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs"}'
+"""What holds data on a node: no memory, no layers of images, nothing that lies on the network for many nodes to see."""
+_USED: Final = f"node_filesystem_size_bytes{_DISKS} - node_filesystem_free_bytes{_DISKS}"
 CPU: Final = '100 * (1 - sum(rate(node_cpu_seconds_total{mode="idle"}[5m])) / sum(rate(node_cpu_seconds_total[5m])))'
 MEMORY: Final = "100 * (1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes))"
 DISK: Final = (
-    f"100 * (1 - sum(max by (instance, device) (node_filesystem_avail_bytes{{{_DISKS}}}))"
-    f" / sum(max by (instance, device) (node_filesystem_size_bytes{{{_DISKS}}})))"
+    f"100 * sum(max by (instance, device) ({_USED}))"
+    f" / sum(max by (instance, device) ({_USED} + node_filesystem_avail_bytes{_DISKS}))"
 )
+"""As ``df`` reckons: of what is used and what may be used, each disk once, wherever it is mounted."""
 
 Query = Annotated[str, Meta(min_length=1, max_length=100_000)]
 
