@@ -54,6 +54,26 @@ class Cluster:
         (:class:`NoCluster`), nobody there, no such resource (:class:`MissingResource`), 5xx, no answer in time
         (:class:`NoAnswer`). After the last a write may have happened all the same.
         """
+        answer = await self.fetch(method, path, query=query, body=body, content_type=content_type, timeout=timeout)
+        if not answer:
+            return None
+        try:
+            value: Json = orjson.loads(answer)
+        except ValueError:
+            raise BackendUnavailable("the Kubernetes API answers with something that is not JSON") from None
+        return value
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = _EMPTY,
+        body: Json = None,
+        content_type: str = "application/json",
+        timeout: float | None = None,
+    ) -> bytes:
+        """The same, and the answer as it came: for who needs only a little of much. Raises as :meth:`request`."""
         seconds = self._timeout if timeout is None else timeout
         data = None if body is None else orjson.dumps(body)
         request = Request(method=method, path=path, query=query, data=data, content_type=content_type)
@@ -62,18 +82,11 @@ class Cluster:
         try:
             async with asyncio.timeout_at(until), self._turns:
                 turn = True
-                answer = await self._session.call(request, until)
+                return await self._session.call(request, until)
         except TimeoutError:
             if not turn:
                 raise Overloaded(f"no turn to ask the Kubernetes API within {seconds:g} s") from None
             raise NoAnswer(f"the Kubernetes API gave no answer within {seconds:g} s") from None
-        if not answer:
-            return None
-        try:
-            value: Json = orjson.loads(answer)
-        except ValueError:
-            raise BackendUnavailable("the Kubernetes API answers with something that is not JSON") from None
-        return value
 
     def pages(self, path: str, *, query: Mapping[str, str] = _EMPTY, limit: int = 500) -> AsyncGenerator[Json, None]:
         """The pages of a list, each as the API server gives it, of at most ``limit`` objects.

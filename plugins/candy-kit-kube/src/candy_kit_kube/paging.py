@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from candy_core import Json
 from candy_kit_kube.api_errors import Gone, TooLarge
 from candy_kit_kube.json_values import members, text
 
+P_co = TypeVar("P_co", covariant=True)
+"""What a page is read as."""
 
-class Ask(Protocol):
-    """Sends one request: :meth:`Cluster.request <candy_kit_kube.Cluster.request>`."""
 
-    async def __call__(self, method: str, path: str, *, query: Mapping[str, str]) -> Json:
-        """Give the answer's JSON value."""
+class Ask(Protocol[P_co]):
+    """Sends one request: :meth:`Cluster.request <candy_kit_kube.Cluster.request>`, or reads what came otherwise."""
+
+    async def __call__(self, method: str, path: str, *, query: Mapping[str, str]) -> P_co:
+        """Give the answer, by default as its JSON value."""
         ...
 
 
-async def page(ask: Ask, path: str, query: Mapping[str, str], limit: int, token: str | None) -> Json:
+async def page(ask: Ask[P_co], path: str, query: Mapping[str, str], limit: int, token: str | None) -> P_co:
     """The page of at most ``limit`` objects that ``token`` leads to, the first for ``None``.
 
     It holds fewer where the answer would be too large otherwise. With a token that is too old it is the page from the
@@ -40,7 +43,7 @@ async def page(ask: Ask, path: str, query: Mapping[str, str], limit: int, token:
             token = error.next_page
 
 
-async def pages(ask: Ask, path: str, query: Mapping[str, str], limit: int) -> AsyncGenerator[Json, None]:
+async def pages(ask: Ask[Json], path: str, query: Mapping[str, str], limit: int) -> AsyncGenerator[Json, None]:
     """Every page of a list. Raises as :func:`page`."""
     token: str | None = None
     while True:

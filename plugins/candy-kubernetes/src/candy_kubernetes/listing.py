@@ -7,19 +7,23 @@ whatever the limit (Kubernetes API concepts, "Retrieving large results sets in c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
+import msgspec
 from candy_kit_kube import Cluster, MissingResource
-from candy_kit_kube.json_values import members, text
+from candy_kit_kube.json_values import text
+from candy_kit_kube.paging import page
 
 from candy_core import CandyError, Json
 from candy_kubernetes.checks import Resource
+from candy_kubernetes.page import Page
 
 PAGE = 500
 """Objects asked for at once."""
 
 
 class NotAList(CandyError):
-    """An answer that is no list. To take it for an empty one would be to say that all is well."""
+    """An answer that is no list of such objects. To take it for an empty one would be to say that all is well."""
 
 
 class Listing:
@@ -28,6 +32,7 @@ class Listing:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._served: dict[Resource, str] = {}
+        self._decoders: dict[Resource, msgspec.json.Decoder[Page[Any]]] = {}
 
     async def pages(
         self, resource: Resource, namespace: str | None, label_selector: str
@@ -42,19 +47,31 @@ class Listing:
         versions = [known, *(version for version in resource.versions if version != known)]
         for version in versions:
             try:
-                async for page in self._cluster.pages(resource.path(version, namespace), query=query, limit=PAGE):
+                async for things in self._of_version(resource, version, namespace, query):
                     self._served[resource] = version
-                    yield _objects(page)
+                    yield things
                 return
             except MissingResource:
                 if version == versions[-1]:
                     raise
 
+    async def _of_version(
+        self, resource: Resource, version: str, namespace: str | None, query: Mapping[str, str]
+    ) -> AsyncIterator[Sequence[Mapping[str, Json]]]:
+        decoder = self._decoders.setdefault(resource, msgspec.json.Decoder(resource.page))
 
-def _objects(page: Json) -> Sequence[Mapping[str, Json]]:
-    """What is in a page; the list of an empty one may be ``null``."""
-    found = members(page)
-    items = found.get("items")
-    if not text(found.get("kind")).endswith("List") or not isinstance(items, list | None):
-        raise NotAList("the Kubernetes API answers with something that is no list")
-    return [members(each) for each in items or ()]
+        async def ask(method: str, path: str, *, query: Mapping[str, str]) -> Page[Any]:
+            try:
+                return decoder.decode(await self._cluster.fetch(method, path, query=query))
+            except msgspec.DecodeError as error:
+                raise NotAList(f"the Kubernetes API answers with no list of {resource.name}: {error}") from None
+
+        token: str | None = None
+        while True:
+            found = await page(ask, resource.path(version, namespace), query, PAGE, token)
+            if not found.kind.endswith("List") or found.items is msgspec.UNSET:
+                raise NotAList(f"the Kubernetes API answers with no list of {resource.name}")
+            yield found.items or ()
+            token = None if found.metadata is msgspec.UNSET else text(found.metadata.get("continue")) or None
+            if token is None:
+                return

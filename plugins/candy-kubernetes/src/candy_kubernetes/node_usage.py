@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from attrs import frozen
 from candy_kit_kube import Cluster
@@ -15,10 +15,24 @@ from candy_kubernetes.checks import Resource
 from candy_kubernetes.checks.nodes import NODES
 from candy_kubernetes.checks.objects import metadata, number, status
 from candy_kubernetes.listing import Listing
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.quantity import quantity
 
+
+class NodeMetric(TypedDict, total=False):
+    """What is looked at of a node's metrics."""
+
+    metadata: Metadata
+    usage: Any
+
+
 NODE_METRICS: Final = Resource(
-    group="metrics.k8s.io", versions=("v1beta1",), plural="nodes", kind="NodeMetrics", namespaced=False
+    group="metrics.k8s.io",
+    versions=("v1beta1",),
+    plural="nodes",
+    kind="NodeMetrics",
+    page=Page[NodeMetric],
+    namespaced=False,
 )
 CAPACITY_EVERY: Final = 600.0
 """Seconds after which the nodes' capacities are read again: a node is large, with its images, and seldom changes."""

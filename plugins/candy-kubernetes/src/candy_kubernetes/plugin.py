@@ -11,7 +11,7 @@ from candy_kubernetes.params import KubernetesParams, list_key
 from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 
-MAX_CONCURRENT = 4
+MAX_CONCURRENT = 8
 """Lists that are read at one time: each holds a page in memory, and costs the API server a look at its storage."""
 
 

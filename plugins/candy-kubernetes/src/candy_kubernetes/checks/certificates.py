@@ -1,6 +1,6 @@
 """Certificates in TLS secrets: whether they are valid, and for how long.
 
-Kubernetes gives a secret whole, its private key with it. The key is never looked at, and gone with the page.
+Kubernetes gives a secret whole, its private key with it. The key is passed over where the page is read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from candy_kit_kube.json_values import members, text
 
@@ -18,9 +18,22 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import name_of
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
-TLS_SECRETS: Final = Resource(plural="secrets", kind="Secret", field_selector="type=kubernetes.io/tls")
+SecretData = TypedDict("SecretData", {"tls.crt": Any}, total=False)
+
+
+class TlsSecret(TypedDict, total=False):
+    """What is looked at of a secret: its certificates, and never its key."""
+
+    metadata: Metadata
+    data: SecretData
+
+
+TLS_SECRETS: Final = Resource(
+    plural="secrets", kind="Secret", page=Page[TlsSecret], field_selector="type=kubernetes.io/tls"
+)
 DAYS: Final = 30.0
 """How many days a certificate has to be good for."""
 _DAY: Final = 86400.0

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 
 from candy_core import Json
 from candy_kubernetes.offenders import Findings
+from candy_kubernetes.page import Page
 from candy_kubernetes.params import KubernetesParams
 
 
 @frozen(kw_only=True)
 class Resource:
-    """One kind of object and where it is listed.
+    """One kind of object and where it is listed. ``page`` is a list of them, with what is looked at.
 
     ``versions`` are those that are understood, the best first. ``field_selector`` leaves out what is not looked at,
     on the server already. ``selected`` is whether an item's label selector is about these objects.
@@ -24,6 +25,7 @@ class Resource:
     versions: tuple[str, ...] = ("v1",)
     plural: str
     kind: str
+    page: type[Page[Any]]
     namespaced: bool = True
     field_selector: str = ""
     selected: bool = True

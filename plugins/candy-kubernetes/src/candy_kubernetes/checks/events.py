@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from attrs import define
 from candy_kit_kube.json_values import members, text
@@ -12,9 +12,26 @@ from candy_core import Json
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import metadata, moment, number
 from candy_kubernetes.offenders import Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
-EVENTS: Final = Resource(plural="events", kind="Event", field_selector="type=Warning")
+
+class Event(TypedDict, total=False):
+    """What is looked at of an event."""
+
+    metadata: Metadata
+    involvedObject: Any
+    type: Any
+    reason: Any
+    message: Any
+    count: Any
+    series: Any
+    firstTimestamp: Any
+    lastTimestamp: Any
+    eventTime: Any
+
+
+EVENTS: Final = Resource(plural="events", kind="Event", page=Page[Event], field_selector="type=Warning")
 AGE: Final = 3600.0
 """Seconds after which an event is of the past."""
 _REASONS: Final = 3

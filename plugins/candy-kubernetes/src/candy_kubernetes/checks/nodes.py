@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from candy_kit_kube.json_values import text
 
@@ -12,9 +12,32 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import because, conditions, metadata, since, spec
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
-NODES: Final = Resource(plural="nodes", kind="Node", namespaced=False)
+
+class NodeSpec(TypedDict, total=False):
+    """What is looked at of a node's ``spec``."""
+
+    unschedulable: Any
+
+
+class NodeStatus(TypedDict, total=False):
+    """What is looked at of a node's ``status``: not its images."""
+
+    conditions: Any
+    capacity: Any
+
+
+class Node(TypedDict, total=False):
+    """What is looked at of a node."""
+
+    metadata: Metadata
+    spec: NodeSpec
+    status: NodeStatus
+
+
+NODES: Final = Resource(plural="nodes", kind="Node", page=Page[Node], namespaced=False)
 
 BAD_WHEN_TRUE: Final = frozenset(
     {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from candy_kit_kube.json_values import elements, members, text
 
@@ -12,10 +12,31 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import because, condition, ending, metadata, moment, name_of, number, since, status
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.span import age
 
-PODS: Final = Resource(plural="pods", kind="Pod")
+
+class PodStatus(TypedDict, total=False):
+    """What is looked at of a pod's ``status``."""
+
+    phase: Any
+    reason: Any
+    message: Any
+    startTime: Any
+    conditions: Any
+    initContainerStatuses: Any
+    containerStatuses: Any
+
+
+class Pod(TypedDict, total=False):
+    """What is looked at of a pod."""
+
+    metadata: Metadata
+    status: PodStatus
+
+
+PODS: Final = Resource(plural="pods", kind="Pod", page=Page[Pod])
 GRACE: Final = 300.0
 """Seconds that a pod may take to begin, to be ready again, and to be gone once it should be."""
 

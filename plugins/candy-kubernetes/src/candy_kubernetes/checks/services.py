@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict
 
 from attrs import define
 from candy_kit_kube.json_values import elements, members, text
@@ -13,14 +13,50 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import ending, metadata, name_of, spec
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
-SERVICES: Final = Resource(plural="services", kind="Service")
+
+class ServiceSpec(TypedDict, total=False):
+    """What is looked at of a Service's ``spec``."""
+
+    type: Any
+    selector: Any
+
+
+class Service(TypedDict, total=False):
+    """What is looked at of a Service."""
+
+    metadata: Metadata
+    spec: ServiceSpec
+
+
+class SliceMetadata(Metadata, total=False):
+    """What is looked at of a slice's ``metadata``."""
+
+    labels: Any
+
+
+class Endpoint(TypedDict, total=False):
+    """What is looked at of an endpoint: not its addresses."""
+
+    conditions: Any
+
+
+class EndpointSlice(TypedDict, total=False):
+    """What is looked at of a slice."""
+
+    metadata: SliceMetadata
+    endpoints: list[Endpoint] | None
+
+
+SERVICES: Final = Resource(plural="services", kind="Service", page=Page[Service])
 ENDPOINT_SLICES: Final = Resource(
     group="discovery.k8s.io",
     versions=("v1", "v1beta1"),  # the first since 1.21, the second until 1.24
     plural="endpointslices",
     kind="EndpointSlice",
+    page=Page[EndpointSlice],
     selected=False,  # they have labels of their own
 )
 SERVICE_NAME: Final = "kubernetes.io/service-name"

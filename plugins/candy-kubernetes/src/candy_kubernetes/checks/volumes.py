@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from candy_kit_kube.json_values import text
 
@@ -12,10 +12,25 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import ending, metadata, name_of, since, status
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.span import age
 
-CLAIMS: Final = Resource(plural="persistentvolumeclaims", kind="PersistentVolumeClaim")
+
+class ClaimStatus(TypedDict, total=False):
+    """What is looked at of a claim's ``status``."""
+
+    phase: Any
+
+
+class Claim(TypedDict, total=False):
+    """What is looked at of a claim."""
+
+    metadata: Metadata
+    status: ClaimStatus
+
+
+CLAIMS: Final = Resource(plural="persistentvolumeclaims", kind="PersistentVolumeClaim", page=Page[Claim])
 
 
 class VolumeSurvey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict
 
 from candy_kit_kube.json_values import members, text
 
@@ -12,11 +12,29 @@ from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import because, condition, ending, metadata, name_of, number, spec, status
 from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
-DEPLOYMENTS: Final = Resource(group="apps", plural="deployments", kind="Deployment")
-DAEMON_SETS: Final = Resource(group="apps", plural="daemonsets", kind="DaemonSet")
-STATEFUL_SETS: Final = Resource(group="apps", plural="statefulsets", kind="StatefulSet")
+
+class WorkloadSpec(TypedDict, total=False):
+    """What is looked at of a workload's ``spec``: not its template."""
+
+    replicas: Any
+    paused: Any
+    updateStrategy: Any
+
+
+class Workload(TypedDict, total=False):
+    """What is looked at of a workload."""
+
+    metadata: Metadata
+    spec: WorkloadSpec
+    status: Any
+
+
+DEPLOYMENTS: Final = Resource(group="apps", plural="deployments", kind="Deployment", page=Page[Workload])
+DAEMON_SETS: Final = Resource(group="apps", plural="daemonsets", kind="DaemonSet", page=Page[Workload])
+STATEFUL_SETS: Final = Resource(group="apps", plural="statefulsets", kind="StatefulSet", page=Page[Workload])
 
 Thing: TypeAlias = Mapping[str, Json]
 
