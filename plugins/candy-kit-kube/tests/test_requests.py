@@ -214,7 +214,7 @@ async def test_who_gets_no_turn_in_time_is_told_so(serve: Any, kubeconfig: Write
     server = await serve(hangs)
     cluster = await open_kube(kubeconfig(server.url), max_concurrent=1, timeout=0.3)
     calls = await asyncio.gather(*(cluster.request("GET", "/x") for _ in range(3)), return_exceptions=True)
-    assert sorted(type(each).__name__ for each in calls) == ["BackendUnavailable", "Overloaded", "Overloaded"]
+    assert sorted(type(each).__name__ for each in calls) == ["NoAnswer", "Overloaded", "Overloaded"]
 
 
 async def test_a_cancel_in_mid_call_leaves_nothing_behind(
