@@ -157,3 +157,19 @@ async def test_without_a_cluster_everything_else_works(start_agent: StartAgent) 
         plugins = (await agent.get("/api/v1/plugins"))["plugins"]
         [plugin] = [plugin for plugin in plugins if plugin["name"] == "kubernetes"]
         assert plugin["state"] == "active"
+
+
+async def test_a_cluster_that_is_silent_delays_no_heartbeat(
+    start_agent: StartAgent, in_cluster: dict[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
+) -> None:
+    """Contract §4: "the first at once, then every `HEARTBEAT_INTERVAL` s"; figures that cannot be had are left out."""
+    server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}
+    silent = {"CANDY_KUBERNETES_TIMEOUT": "60", "HEARTBEAT_INTERVAL": "1"}
+    kube_cluster.api_server.pause()
+    async with start_agent(**in_cluster, **server, **silent), asyncio.timeout(20):
+        while len(candy_server.inbox.heartbeats) < 4:  # a reading is given up only after 15 s
+            await asyncio.sleep(0.05)
+    assert {str(beat.body["cluster_info"]) for beat in candy_server.inbox.heartbeats} == {
+        str({"name": "default-cluster"})
+    }
+    kube_cluster.api_server.resume()

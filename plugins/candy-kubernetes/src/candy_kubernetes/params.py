@@ -42,7 +42,7 @@ class KubernetesParams:
     """
 
     check: CheckName
-    namespace: Annotated[str, Meta(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?\Z")] | None = None
+    namespace: Annotated[str, Meta(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] | None = None
     label_selector: Annotated[str, Meta(max_length=4096)] = ""
     threshold: Threshold = ANY_OFFENDER
     critical: Threshold | None = None

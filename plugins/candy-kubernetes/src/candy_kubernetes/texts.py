@@ -58,7 +58,7 @@ NOTHING_SELECTED = "there are no {nouns} to check with {selector}"
 NOTHING_SELECTED_IN = "there are no {nouns} to check with {selector} in namespace {namespace}"
 
 # Why there is nothing to tell.
-NO_CLUSTER = "no Kubernetes cluster is configured: {why}"
+NO_CLUSTER = "there is no cluster to look at: {why}"
 UNREACHABLE = "the Kubernetes cluster is unreachable: {why}"
 TIMED_OUT = "the Kubernetes cluster did not answer in time: {why}"
 UNAUTHENTICATED = "the Kubernetes cluster does not take the agent's credential (401)"
