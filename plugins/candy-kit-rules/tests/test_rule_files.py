@@ -45,6 +45,7 @@ def record(name: str = "job:up:sum", **more: Any) -> dict[str, Any]:
         (alert(annotations={"a-b": "x"}), ".annotations.a-b", 'annotations "a-b": expected a name of letters'),
         (alert(annotations={"节点": "x"}), ".annotations['节点']", 'annotations "节点": expected a name of letters'),
         (alert(expr="(" * 101 + "up" + ")" * 101), ".expr", "expected at most 100 brackets within each other"),
+        (alert(expr="# it's\n" + "(" * 101 + "up" + ")" * 101 + " # it's"), ".expr", "expected at most 100 brackets"),
     ],
 )
 async def test_a_problem_has_its_path_and_names_group_rule_and_field(

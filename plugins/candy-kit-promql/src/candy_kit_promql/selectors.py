@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
+from candy_kit_promql.depth import too_deep
+
 if TYPE_CHECKING:
     import promql_parser
 
 LOOKBACK = 300.0
 """Seconds for which a sample stands: Prometheus' default."""
 
-_MAX_OPERATORS = 300
-"""A longer chain is not taken apart: the parser recurses, and its stack is the process's."""
-
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
-_BRACED = re.compile(r"\{[^{}]*\}")
-_OPERATOR = re.compile(r"[-+*/%^(<>=!@]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _SETS = frozenset({"and", "unless"})
 _ABSENCE = frozenset({"absent", "absent_over_time"})
@@ -93,7 +89,7 @@ def selection_of(query: str) -> Selection | None:
 
 def parsed(query: str) -> tuple[Any, Any] | None:
     """The parser's module, and the query as its tree; ``None`` where it is not understood, or too long a chain."""
-    if len(query) > _MAX_OPERATORS and len(_OPERATOR.findall(_BRACED.sub("", _QUOTED.sub("", query)))) > _MAX_OPERATORS:
+    if too_deep(query):
         return None
     import promql_parser  # late: only a batch or an empty answer needs it
 

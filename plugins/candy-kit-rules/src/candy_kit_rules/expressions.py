@@ -7,15 +7,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from candy_kit_promql.depth import bare, too_deep
+
 MAX_NESTING = 100
 """Brackets within each other. Parsers recurse, and a server's own formatter takes quadratic time for them."""
 
-MAX_OPERATORS = 300
-"""A longer chain is not parsed here: the parser recurses, and its stack is the process's. It may well be right."""
-
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
-_COMMENT = re.compile(r"#[^\n]*")
-_OPERATOR = re.compile(r"[-+*/%^<>=!@,]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 _OLDER = {"holt_winters": "double_exponential_smoothing"}
 """Functions under names that older servers have for them, and the parser does not know."""
 _OLDER_NAME = re.compile(rf"\b({'|'.join(_OLDER)})(?=\s*\()")
@@ -25,7 +21,7 @@ _NO_RULE = {"MatrixSelector": "a range vector", "SubqueryExpr": "a range vector"
 def nesting_problem(expression: str) -> str | None:
     """Whether brackets stand too deep within each other; for expressions of any kind."""
     depth = deepest = 0
-    for letter in _plain(expression):
+    for letter in bare(expression):
         if letter in "([{":
             depth += 1
             deepest = max(deepest, depth)
@@ -40,8 +36,7 @@ def promql_problem(expression: str, accepted: bool) -> str | None:
     ``accepted``: a server has parsed it, and knows more than this parser. A rule needs a number for each series, or one
     number: a range vector or a text is refused, as Prometheus does when it evaluates the rule.
     """
-    plain = _plain(expression)
-    if len(_OPERATOR.findall(plain)) > MAX_OPERATORS:
+    if too_deep(expression):
         return None
     parser = _parser()
     try:
@@ -56,14 +51,9 @@ def promql_problem(expression: str, accepted: bool) -> str | None:
 
 @cache
 def _parser() -> ModuleType:
-    import promql_parser  # late: 20 MB that only the first rule needs
+    import promql_parser  # late: only the first rule needs it
 
     return promql_parser
-
-
-def _plain(expression: str) -> str:
-    """The expression without what stands in quotes or comments."""
-    return _COMMENT.sub("", _QUOTED.sub("", expression))
 
 
 def _one_line(text: str) -> str:
