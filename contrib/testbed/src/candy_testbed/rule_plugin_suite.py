@@ -82,6 +82,7 @@ class RulePluginSuite:
 
     def test_a_field_more_or_less_or_of_another_type_would_be_noticed(self) -> None:
         """The comparison itself sees something."""
+
         @frozen(kw_only=True)
         class Other:
             name: int
