@@ -60,3 +60,13 @@ async def test_what_is_long_past_does_not_count(agent: Agent, objects: Objects) 
 async def test_no_warning_at_all_is_normal(agent: Agent, objects: Objects) -> None:
     outcome = await agent.run("events", namespace=objects.namespace)
     assert (outcome.status, outcome.reason, outcome.value) == ("normal", "ok", "0")
+
+
+async def test_whatever_an_event_is_about_it_is_one_short_line(agent: Agent, objects: Objects) -> None:
+    about = {"kind": "Pod", "namespace": objects.namespace, "name": "two\nlines " + "x" * 2000}
+    event(objects, "odd", involvedObject=about, message="y" * 1000, reason="Odd")
+    outcome = await agent.run("events", namespace=objects.namespace)
+    assert "\n" not in outcome.message
+    assert len(outcome.message) < 500
+    assert outcome.details.splitlines()[-1].startswith(f"Pod {objects.namespace}/two lines xxx")
+    assert len(outcome.details) < 1500

@@ -127,6 +127,16 @@ async def test_a_pod_that_ought_to_be_gone_is_one_and_one_that_ends_is_none(
     kube_cluster.api.request("PATCH", path, gone, content_type="application/merge-patch+json")
 
 
+async def test_the_line_on_a_pod_is_bounded_however_many_containers_fail(agent: Agent, objects: Objects) -> None:
+    [one] = waiting("CrashLoopBackOff")["containerStatuses"]
+    many = [{**one, "name": f"app-{number}"} for number in range(200)]
+    objects.pod("web", {"phase": "Running", "containerStatuses": many})
+    outcome = await agent.run("pods", namespace=objects.namespace)
+    assert outcome.value == "1"
+    [line] = offenders(outcome)
+    assert 900 < len(line) < 1100
+
+
 async def test_worst_first_and_no_more_than_a_hundred_by_name(agent: Agent, objects: Objects) -> None:
     """Contract §3: "worst first, ties by name, at most 100 and then how many more"."""
     for number in range(103):

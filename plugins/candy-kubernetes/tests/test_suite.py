@@ -60,7 +60,7 @@ class TestKubernetes(ExecutorSuite):
                 Case(params=of("repeats"), reason=Reason.UNREACHABLE),
                 Case(params=of("refuses"), reason=Reason.AUTH_FAILED),
                 Case(params=of("no-list"), reason=Reason.BAD_RESPONSE),
-                Case(params=of("nonsense"), reason=Reason.BAD_RESPONSE),
+                *(Case(params=of(name), reason=Reason.BAD_RESPONSE) for name in ("nonsense", "mangled", "deep")),
                 Case(params=of("not-served"), reason="kubernetes_not_served", told="pods"),
             ],
             endless=[of("hangs"), of("hangs-half-way"), of("trickles")],

@@ -20,6 +20,8 @@ from candy_kubernetes.page import Page
 
 PAGE = 500
 """Objects asked for at once."""
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading an answer may raise: no JSON, another shape, no UTF-8, nested without end."""
 
 
 class NotAList(CandyError):
@@ -63,7 +65,7 @@ class Listing:
         async def ask(method: str, path: str, *, query: Mapping[str, str]) -> Page[Any]:
             try:
                 return decoder.decode(await self._cluster.fetch(method, path, query=query))
-            except msgspec.DecodeError as error:
+            except _UNREADABLE as error:
                 raise NotAList(f"the Kubernetes API answers with no list of {resource.name}: {error}") from None
 
         token: str | None = None

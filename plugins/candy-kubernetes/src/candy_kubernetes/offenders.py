@@ -15,7 +15,19 @@ MAX_NAMED: Final = 100
 _KEPT: Final = 2000
 """How many are kept until the worst of them are sorted out."""
 _WORDS: Final = 300
-"""Characters of somebody else's words on one offender."""
+"""Characters of somebody else's words."""
+_LINE: Final = 1000
+"""Characters of the line on one offender."""
+
+
+def _short(value: object, most: int = _WORDS) -> str:
+    """On one line, and not too long."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _name(name: str) -> str:
+    return _short(name)  # what an event is about may have any name
 
 
 @frozen
@@ -39,14 +51,14 @@ Told: TypeAlias = Fault | str
 class Offender:
     """Something that is not as it should be. The higher its ``gravity``, the worse; ``name`` is unique in a check."""
 
-    name: str
+    name: str = field(converter=_name)
     gravity: tuple[float, ...]
     faults: tuple[Told, ...]
 
     def told(self, locale: Locale) -> str:
         """One line."""
         faults = "; ".join(_short(fault) if isinstance(fault, str) else fault.told(locale) for fault in self.faults)
-        return f"{self.name} ({faults})"
+        return _short(f"{self.name} ({faults})", _LINE)
 
 
 @define
@@ -82,9 +94,3 @@ class Findings:
 
 def _order(offender: Offender) -> tuple[tuple[float, ...], str]:
     return tuple(-gravity for gravity in offender.gravity), offender.name
-
-
-def _short(value: object) -> str:
-    """On one line, and not too long."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"

@@ -25,6 +25,11 @@ ANSWERS = {
     "busy": ("429 Too Many Requests", b'{"kind":"Status","message":"too many","code":429}'),
     "empty": ("200 OK", b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}'),
     "nonsense": ("200 OK", b'{"kind":"PodList","items":[1,{},{"metadata":[],"spec":"x","status":{"conditions":7}}]}'),
+    "mangled": ("200 OK", b'{"kind":"PodList","items":[{"metadata":{"name":"\xed\xa0\x80"}}]}'),
+    "deep": (
+        "200 OK",
+        b'{"kind":"PodList","items":[{"status":{"conditions":' + b"[" * 100_000 + b"]" * 100_000 + b"}}]}",
+    ),
 }
 _NAMESPACE = re.compile(r"/namespaces/([^/?]+)/")
 
