@@ -31,3 +31,5 @@ done
 "$uv" pip install --quiet --python "$home/bin/python" --compile-bytecode --no-deps "$scratch"/wheels/*.whl
 # Nobody activates this environment, or changes it.
 rm -f "$home"/bin/{activate,deactivate,pydoc}* "$home/.lock"
+# Tests that a dependency brings along: nobody runs them here.
+find "$home"/lib -type d -name tests -prune -exec rm -rf {} +
