@@ -175,6 +175,17 @@ async def test_a_changed_kubeconfig_is_read_again(kubeconfig: Write, tmp_path: P
     assert (await connections.current()).host == "127.0.0.1:4444"
 
 
+async def test_a_cluster_that_has_moved_is_found_by_the_call_after_the_one_that_failed(
+    serve: Any, kubeconfig: Write, open_kube: Any
+) -> None:
+    """Nobody answers at the old address, so the files are looked at now and not only after ten seconds."""
+    cluster = await open_kube(kubeconfig("http://127.0.0.1:9"))
+    with pytest.raises(BackendUnavailable, match="cannot be reached"):
+        await cluster.request("GET", "/version")
+    kubeconfig((await serve(says_who)).url)
+    assert await who(cluster) == "nobody"
+
+
 def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tmp_path: Path) -> None:
     """As kubectl merges them, current-context too; files that are missing are passed over."""
     (tmp_path / "b").mkdir()
@@ -342,6 +353,11 @@ async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
     await eventually(ended)
 
 
+def keys_on_disk() -> set[Path]:
+    """The files in which a client's key stands for the moment that OpenSSL reads it."""
+    return set(Path(tempfile.gettempdir()).glob("candy-agent-key-*"))
+
+
 @pytest.fixture
 def tls(tmp_path: Path) -> Any:
     """An authority, a server's side that asks for a certificate, and a client's certificate and key."""
@@ -360,6 +376,7 @@ async def test_a_client_certificate_lets_the_agent_in_and_leaves_no_key_on_the_d
     serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path, tls: Any, inline: bool, eventually: Any
 ) -> None:
     """Kubeconfig: client-certificate and client-key, as files or as data; tls-server-name is who is expected."""
+    before = await asyncio.to_thread(keys_on_disk)
     context, *parts = tls
     names = ("certificate-authority", "client-certificate", "client-key")
     values: dict[str, str] = {}
@@ -379,6 +396,6 @@ async def test_a_client_certificate_lets_the_agent_in_and_leaves_no_key_on_the_d
         await who(await open_kube(kubeconfig(server.url, cluster=named)))
 
     async def gone() -> bool:  # another test may be writing one of its own at this moment
-        return not await asyncio.to_thread(lambda: list(Path(tempfile.gettempdir()).glob("candy-agent-key-*")))
+        return await asyncio.to_thread(keys_on_disk) <= before
 
     await eventually(gone)
