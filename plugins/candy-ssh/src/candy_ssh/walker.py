@@ -6,7 +6,7 @@ command cannot be verified, and is told as that.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterable, Sequence
 
 from candy_kit_command import MARK
@@ -215,13 +215,21 @@ MAX_SEEN = 2000
 GRACE_LOOKS = 5
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+
+
 def command_line(words: Sequence[str]) -> str:
     """``words`` as one line for the shell that a user has over there.
 
     Unlike POSIX shells, fish reads backslashes between single quotes: one before a quote would not let it end there,
-    and what was an argument would be commands. So none stands there; between double quotes all of them agree.
+    and what was an argument would be commands. So none stands there; between double quotes all of them agree. Quoted is
+    whatever might mean something to one of them: ``=ls`` is a path to zsh, ``%self`` a number to fish.
     """
-    return shlex.join(words).replace("\\", "'\"\\\\\"'")
+    return " ".join(word if _PLAIN.fullmatch(word) else _quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\"'\"'").replace("\\", "'\"\\\\\"'") + "'"
 
 
 def launch_line(argv: Sequence[str], mark: str, *, plain_words: bool) -> str:
