@@ -1,0 +1,122 @@
+"""Alert rules in a real API server, through the whole agent (contract section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from candy_testbed import KubeCluster
+
+from .conftest import RunningAgent, StartAgent
+
+RULES = "/api/alert-rules"
+VERSION, KIND = "monitoring.coreos.com/v1", "PrometheusRule"
+FOUNDING: dict[str, Any] = {
+    "name": "HighCPUUsage",
+    "type": "prometheus",
+    "content": '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100) > 80',
+    "namespace": "monitoring",
+    "config_map": "prometheus-rules",
+    "key": "cpu-alerts.yaml",
+}
+"""The founding document's request, 告警规则创建请求, as it stands there."""
+
+
+def entries(count: int, expression: str = "up == 0") -> list[dict[str, Any]]:
+    """So many rules."""
+    return [{"name": f"Rule{number}", "content": expression} for number in range(count)]
+
+
+async def sync(agent: RunningAgent, namespace: str, rules: list[dict[str, Any]], **more: Any) -> Any:
+    """The answer to a sync."""
+    body = {"type": "prometheus", "namespace": namespace, "rules": rules, **more}
+    status, answer = await agent.post(f"{RULES}/sync", body)
+    assert status == 200, answer
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "victoriaMetrics", "vm"])
+async def test_the_documents_request_is_kept_in_the_cluster(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str, kind: str
+) -> None:
+    """Contract §5: 'POST … 201 the rule; 409 `exists`'; what is read and sent back changes nothing."""
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        body = {**FOUNDING, "namespace": kube_namespace, "type": kind}
+        status, made = await agent.post(RULES, body)
+        assert (status, made["object_name"], made["type"]) == (201, "highcpuusage", kind), made
+        assert made["managed"]
+        assert (made["config_map"], made["key"]) == ("prometheus-rules", "cpu-alerts.yaml")
+        status, problem = await agent.post(RULES, body)
+        assert (status, problem["code"]) == (409, "exists")
+        async with agent.http.put(RULES, json=made) as answer:
+            assert (answer.status, await answer.json()) == (200, made)
+        read = await agent.get(f"{RULES}/HighCPUUsage?namespace={kube_namespace}&type={kind}")
+        assert read == made
+        for expected in (200, 404):
+            where = f"{RULES}?name=HighCPUUsage&namespace={kube_namespace}&type={kind}"
+            assert (await agent.delete(where))[0] == expected
+
+
+async def test_of_many_that_make_it_at_once_one_does(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
+) -> None:
+    """Lessons: 'six racing creates gave one 201 and five 200s' with server-side apply alone."""
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        for name in ("A", "B", "C"):
+            body = {**FOUNDING, "namespace": kube_namespace, "name": name}
+            answers = await asyncio.gather(*(agent.post(RULES, body) for _ in range(6)))
+            assert Counter(status for status, _ in answers) == {201: 1, 409: 5}
+
+
+async def test_a_sync_ends_right_though_the_api_server_is_killed_in_the_middle(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
+) -> None:
+    """Killed, and started again: every rule holds, none is told to have failed, none twice."""
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        await sync(agent, kube_namespace, [*entries(5), {"name": "Gone", "content": "up"}])
+
+        def held() -> int:
+            return len(kube_cluster.api.items(VERSION, KIND, namespace=kube_namespace))
+
+        running = asyncio.create_task(sync(agent, kube_namespace, entries(300, "up == 1"), prune=True))
+        async with asyncio.timeout(30):
+            while held() < 40:
+                await asyncio.sleep(0.01)
+        kube_cluster.kill_api_server()
+        kube_cluster.start_api_server()
+        answer = await running
+        assert answer["summary"] == {
+            "created": 295, "updated": 5, "unchanged": 0, "deleted": 1, "failed": 0, "drifted": 0,
+        }, [each for each in answer["results"] if each["errors"]]  # fmt: skip
+        assert held() == 300
+        again = await sync(agent, kube_namespace, entries(300, "up == 1"), prune=True)
+        assert again["summary"]["unchanged"] == 300
+
+
+async def test_drift_is_what_somebody_else_has_changed(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
+) -> None:
+    """Contract §5: 'Without `rules` it reports drift: managed objects whose spec differs from the hash kept'."""
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        await sync(agent, kube_namespace, entries(3))
+        meddled = kube_cluster.api.get(VERSION, KIND, "rule1", namespace=kube_namespace)
+        meddled["spec"]["groups"][0]["rules"][0]["expr"] = "up == 5"
+        path = kube_cluster.api.path(VERSION, KIND, "rule1", namespace=kube_namespace)
+        kube_cluster.api.request("PUT", path, meddled)
+        status, drift = await agent.post(f"{RULES}/sync", {"type": "prometheus", "namespace": kube_namespace})
+        assert status == 200
+        assert [(each["name"], each["result"]) for each in drift["results"]] == [("Rule1", "drifted")]
+        assert drift["summary"]["unchanged"] == 2
+
+
+async def test_without_a_cluster_it_is_503_and_everything_else_works(start_agent: StartAgent, tmp_path: Any) -> None:
+    """Contract §5: 'a backend without its CRD or cluster is 503'; §7: 'everything but Kubernetes works'."""
+    async with start_agent(KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path)) as agent:
+        for where, body in ((RULES, FOUNDING), (f"{RULES}/sync", {"rules": [FOUNDING]})):
+            status, problem = await agent.post(where, body)
+            assert (status, problem["code"]) == (503, "backend_unavailable")
+        page = await agent.get(RULES)
+        assert [error["type"] for error in page["errors"]] == ["prometheus", "victoriaMetrics"]
+        assert {error["code"] for error in page["errors"]} == {"backend_unavailable"}
