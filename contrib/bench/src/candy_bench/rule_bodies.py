@@ -12,5 +12,5 @@ def expression(number: int) -> str:
     """The expression of its alert; each is another one."""
     return (
         '100 - (avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])) * 100) '
-        f"> {number % 100} and on (instance) up == 1 and {number} > 0"
+        f"> {number % 100} and on (instance) up + {number} > 0"
     )
