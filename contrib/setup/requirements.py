@@ -1,8 +1,8 @@
 """Prints what distributions of this checkout need.
 
 ``requirements.py`` prints what all of them need from elsewhere, for development too: the input of ``make lock``.
-``requirements.py NAME…`` prints what running these takes from elsewhere, and ``requirements.py --own NAME…`` the folders
-of these and of every distribution of ours that they need, the core first.
+``requirements.py NAME…`` prints what running these takes from elsewhere, and ``requirements.py --own NAME…`` the
+folders of these and of every distribution of ours that they need, the core first.
 
 Needs nothing but the standard library, since it runs before anything is installed.
 """

@@ -134,7 +134,7 @@ def bad_hosts(folder: Path, port: int, authorized: Sequence[str]) -> Iterator[tu
         ]
         if "disk full" in at:
             servers.append(sshd("disk full", disk_full=True))
-        changed = sshd("changed key")
+        sshd("changed key")
         stack.enter_context(_only_place(at["no room"], port))
         other = ssh_keygen(folder / "other") if not (folder / "other").exists() else folder / "other"
         text = " ".join(other.with_name("other.pub").read_text().split()[:2])
