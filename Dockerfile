@@ -15,7 +15,7 @@ WORKDIR /source
 COPY contrib/setup contrib/setup
 RUN contrib/setup/uv.sh
 COPY . .
-ARG PLUGINS="candy-callback candy-kubernetes candy-prometheus candy-ssh candy-victoriametrics"
+ARG PLUGINS="candy-callback candy-kubernetes candy-prometheus candy-prometheusrule candy-ssh candy-victoriametrics candy-vmrule"
 RUN contrib/image/install.sh /opt/candy-agent ${PLUGINS}
 
 FROM ${DEBIAN} AS root
