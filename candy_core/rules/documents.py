@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,7 +17,13 @@ NAMESPACE = "monitoring"
 
 Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 Mark = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a text is a label as RFC 1123 has it."""
+    return _NAMESPACE.fullmatch(text) is not None
 
 
 @frozen(kw_only=True)

@@ -26,6 +26,8 @@ def spec_hash(groups: Iterable[Mapping[str, Json]]) -> str:
 
 def _plain(value: Json) -> Json:
     """As every server keeps it: without ``null``, and 1.0 as 1."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
@@ -45,7 +47,9 @@ def rule_of(draft: RuleDraft, groups: Groups) -> Rule:
 
 def is_like(stored: StoredRule, rule: Rule) -> bool:
     """Whether an object is what a rule asks for already."""
-    return own_marks(stored.rule) == own_marks(rule) and spec_hash(stored.rule.groups) == spec_hash(rule.groups)
+    if own_marks(stored.rule) != own_marks(rule):
+        return False
+    return stored.rule.groups == rule.groups or spec_hash(stored.rule.groups) == spec_hash(rule.groups)
 
 
 def own_marks(rule: Rule) -> dict[str, str]:

@@ -11,7 +11,7 @@ from candy_core.errors import Invalid, Problem
 from candy_core.model.rule import StoredRule
 from candy_core.model.task import Json
 from candy_core.rules.backends import Backend, Backends
-from candy_core.rules.documents import NAMESPACE, RuleDraft, SyncRequest
+from candy_core.rules.documents import NAMESPACE, RuleDraft, SyncRequest, is_namespace
 from candy_core.rules.reading import Wanted, read_wanted
 
 _TWICE = Problem("$.name", "another rule of this request has the same name, type and namespace")
@@ -55,6 +55,25 @@ class Plan:
 def place_of(wanted: Wanted) -> Place:
     """Where a rule is to be."""
     return Place(wanted.backend.name, wanted.rule.ref.namespace)
+
+
+def likely_places(request: SyncRequest, rules: Sequence[Json], backends: Backends) -> dict[Place, Backend]:
+    """Where the rules of a request are to be, at a glance: their lists can be read while the plan is made."""
+    found: dict[Place, Backend] = {}
+    kinds: dict[str, Backend | None] = {}
+    usual = request.namespace or NAMESPACE
+    for body in rules:
+        if not isinstance(body, Mapping):
+            continue
+        kind, namespace = body.get("type", request.type), body.get("namespace", usual)
+        if not isinstance(kind, str) or not isinstance(namespace, str):
+            continue
+        if kind not in kinds:
+            kinds[kind] = backends.named(kind)
+        backend = kinds[kind]
+        if backend is not None and is_namespace(namespace):
+            found.setdefault(Place(backend.name, namespace), backend)
+    return found
 
 
 def plan_of(request: SyncRequest, rules: Sequence[Json], backends: Backends) -> Plan:

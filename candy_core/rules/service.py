@@ -34,7 +34,7 @@ class RuleTiming:
     one: float = 30.0
     page: float = 30.0
     sync: float = 120.0
-    concurrency: int = 8
+    concurrency: int = 16
     retrying: Retrying = Factory(Retrying)
 
 

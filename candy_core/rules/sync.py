@@ -17,7 +17,7 @@ from candy_core.model.task import Json
 from candy_core.rules.backends import Backend, Backends, within
 from candy_core.rules.documents import SyncAnswer, SyncRequest, SyncResult, SyncSummary
 from candy_core.rules.marks import has_drifted, is_like
-from candy_core.rules.plan import Place, Plan, place_of, plan_of, to_be_pruned
+from candy_core.rules.plan import Place, Plan, likely_places, place_of, plan_of, to_be_pruned
 from candy_core.rules.writing import Carrier, Patience, Retrying, Writes
 
 _ONE_LIST = 5000
@@ -132,8 +132,7 @@ class Synchronizer:
         end = asyncio.get_running_loop().time() + seconds
         with self.writes.syncing():
             async with within(seconds):
-                plan = await asyncio.to_thread(plan_of, request, request.rules, self.backends)
-                listed = await self._list(plan.backends, [(place, place.namespace) for place in plan.places])
+                plan, listed = await self._prepare(request, request.rules)
             _raise_if_nothing_answers(listed)
             patience = Patience(self.retrying, self.retrying.window)
             carrier = Carrier(writes=self.writes, patience=patience, dry_run=request.dry_run)
@@ -146,19 +145,32 @@ class Synchronizer:
                     raise
             return _answer(sync)
 
-    async def _list(
-        self, backends: Mapping[str, Backend], places: list[tuple[Place, str | None]]
-    ) -> dict[Place, Listed]:
-        """What every place holds, or why that cannot be told."""
+    async def _prepare(self, request: SyncRequest, rules: tuple[Json, ...]) -> tuple[Plan, dict[Place, Listed]]:
+        """The plan, and what its places hold; most of these can be told, and read, before the plan is made."""
+        likely = likely_places(request, rules, self.backends)
+        async with asyncio.TaskGroup() as group:
+            early = group.create_task(self._list(likely))
+            plan = await asyncio.to_thread(_planned, request, rules, self.backends)
+            if isinstance(plan, Invalid):
+                early.cancel()
+        if isinstance(plan, Invalid):
+            raise plan
+        listed = early.result() | await self._list(
+            {place: plan.backends[place.backend] for place in plan.places if place not in likely}
+        )
+        return plan, {place: listed[place] for place in plan.places}
+
+    async def _list(self, places: Mapping[Place, Backend]) -> dict[Place, Listed]:
+        """What every place holds, or why that cannot be told; a place without a namespace is all of them."""
         patience = Patience(self.retrying, self.retrying.listing)
         listed: dict[Place, Listed] = {}
 
-        async def read(place: Place, namespace: str | None) -> None:
+        async def read(place: Place, backend: Backend) -> None:
             found: list[StoredRule] = []
             cursor: str | None = None
             try:
                 while True:
-                    page = await patience.page(backends[place.backend], namespace, limit=_ONE_LIST, cursor=cursor)
+                    page = await patience.page(backend, place.namespace or None, limit=_ONE_LIST, cursor=cursor)
                     found += page.rules
                     cursor = page.next_cursor
                     if cursor is None:
@@ -168,8 +180,8 @@ class Synchronizer:
                 listed[place] = error
 
         async with asyncio.TaskGroup() as group:
-            for place, namespace in places:
-                group.create_task(read(place, namespace))
+            for place, backend in places.items():
+                group.create_task(read(place, backend))
         return listed
 
     async def _write(self, sync: _Sync) -> None:
@@ -187,8 +199,7 @@ class Synchronizer:
         else:
             asked = {backend.name: backend for backend in self.backends.all()}
         backends = {backend.name: backend for backend in asked.values()}
-        places = [(Place(name, request.namespace or ""), request.namespace) for name in backends]
-        listed = await self._list(backends, places)
+        listed = await self._list({Place(name, request.namespace or ""): one for name, one in backends.items()})
         _raise_if_nothing_answers(listed)
         results: list[SyncResult] = []
         unchanged = 0
@@ -201,6 +212,13 @@ class Synchronizer:
             results += [_drifted(stored, kind) for stored in drifted]
             unchanged += sum(stored.managed for stored in found) - len(drifted)
         return SyncAnswer(results=tuple(results), summary=_summary(results, unchanged))
+
+
+def _planned(request: SyncRequest, rules: tuple[Json, ...], backends: Backends) -> Plan | Invalid:
+    try:
+        return plan_of(request, rules, backends)
+    except Invalid as error:
+        return error
 
 
 def _raise_if_nothing_answers(listed: Mapping[Place, Listed]) -> None:
