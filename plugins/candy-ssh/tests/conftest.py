@@ -62,14 +62,16 @@ class Agent:
         )
         return await self.executor.run(Item(index=0, id=1, name="", params=self.params(**params)), run)
 
-    async def cut(self, seconds: float = 0.5, when: Awaitable[object] | None = None, **params: Any) -> Outcome:
-        """Cancel the run ``seconds`` after its start, or after ``when``; its outcome."""
+    async def cut(
+        self, seconds: float = 0.5, when: Awaitable[object] | None = None, *, grace: float = GRACE, **params: Any
+    ) -> Outcome:
+        """Cancel the run ``seconds`` after its start, or after ``when``; its outcome, due within ``grace`` seconds."""
         call = asyncio.ensure_future(self.run(**params))
         if when is not None:
             await when
         await asyncio.wait({call}, timeout=seconds)
         call.cancel()
-        async with asyncio.timeout(GRACE):
+        async with asyncio.timeout(grace):
             return await call
 
     async def health(self) -> Health:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_testbed import Sshd
+from candy_testbed import Account, Sshd
 from candy_testbed.requirement import required
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import accounts
@@ -173,3 +173,23 @@ async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, sleepers: S
         assert outcome.stats["terminated"] == "verified", outcome.details
     await asyncio.sleep(0.5)
     assert sleepers() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user another login shell")
+@pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
+async def test_what_had_not_begun_at_a_cancel_never_begins(
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, tmp_path: Path, after: float
+) -> None:
+    """On a host that takes its time until it starts what it was asked for."""
+    shell, mark = tmp_path / "shell", tmp_path / "begun"
+    shell.write_text('#!/bin/sh\nsleep 2\necho slowly\nexec /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    root = Account(name="root", uid=0, shell=str(shell))
+    with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=[root])) as server:
+        (tmp_path / "known").write_text(server.known_hosts())
+        async with open_agent(known_hosts=str(tmp_path / "known")) as agent:
+            with contextlib.suppress(asyncio.CancelledError):
+                await agent.cut(after, port=server.port, command=f"touch {mark}; sleep {sleepers.seconds}")
+            asked = await agent.run(port=server.port, command="echo here")  # takes as long, and was asked for later
+    assert asked.value == "here"
+    assert not mark.exists()

@@ -30,6 +30,8 @@ LINGER = 1.0
 MOST_LINGER = 5.0
 STOP_SECONDS = 3.5
 """For ending what was started: the core waits for 5 s."""
+TELL_SECONDS = 1.25
+"""Of these, for what was to become the command, and was not told to, to end: a busy host does nothing at once."""
 UNFINISHED = Termination(False, "the host did not answer in time")
 
 Fresh = Callable[[], AbstractAsyncContextManager[asyncssh.SSHClientConnection]]
@@ -116,10 +118,7 @@ class CommandRun:
         for pause in (*_FULL_PAUSES, None):
             try:
                 async with asyncio.timeout(self.open_timeout):
-                    channel, _ = await self.connection.create_session(
-                        lambda: session, line, encoding=None, request_pty=False
-                    )
-                channel.write_eof()
+                    await self.connection.create_session(lambda: session, line, encoding=None, request_pty=False)
                 return
             except TimeoutError:
                 raise Refused(f"no session within {self.open_timeout:g} s", stale=session.channel is None) from None
@@ -159,7 +158,10 @@ class CommandRun:
 
     async def _stop(self, session: CommandSession) -> Termination:
         """End everything that the run started. Takes half a second, and never much more than :data:`STOP_SECONDS`."""
-        await set_within(session.told, 0.75)
+        if not session.begun:
+            session.withhold()
+            if await set_within(session.closed, TELL_SECONDS):
+                return Termination(True)
         if self._watch is not None and self._watch.channel is not None:
             self._watch.channel.close()
         try:

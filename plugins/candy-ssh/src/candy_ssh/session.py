@@ -32,7 +32,10 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self.told = asyncio.Event()
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
+        self.begun = False
+        """Whether the command was told to begin."""
         self.received = 0
+        self._withheld = False
         self._mark = mark.encode()
         self._stdout = stdout
         self._stderr = stderr
@@ -40,6 +43,12 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._header: bytearray | None = bytearray()
         self._budget = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    def withhold(self) -> None:
+        """Have a command that was not told to begin not begin any more."""
+        self._withheld = True
+        if self.channel is not None and not self.begun and not self.closed.is_set():
+            self.channel.write_eof()
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is there; the command is asked for next."""
@@ -98,7 +107,16 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             rest = bytes(header[end + len(mark) + 2 :])
         self._header = None
         self.told.set()
+        self._begin()
         self._stdout.feed(rest)
+
+    def _begin(self) -> None:
+        if self.channel is None or self._withheld:
+            return
+        if self.traces.told:
+            self.begun = True
+            self.channel.write(b"\n")
+        self.channel.write_eof()
 
     def _slow_down(self, size: int) -> None:
         self._budget += size

@@ -19,12 +19,15 @@ w=$(ulimit -w 2>/dev/null || ulimit -x 2>/dev/null)
 [ -r /proc/$$/stat ] && read -r s </proc/$$/stat
 [ -n "$s" ] && l=$(ls -ln /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 2>/dev/null)
 printf '%s\n%s\n%s\n%s\n%s.\n' "$CANDY_RUN" "$s" "$w" "$l" "$CANDY_RUN"
+read -r s || exit 0
 unset s l w
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 exec "$@"
 """
-"""Tells who the command is and becomes it: its line of ``/proc``, its limit of file locks, its pipes.
+"""Tells who the command is: its line of ``/proc``, its limit of file locks, its pipes. Becomes it at a line of stdin.
+
+Without that line it ends: so nothing begins of which nobody here knows, however late a busy host comes to start it.
 
 That limit is the second mark. The kernel has not looked at it since 2.4.25, but every child inherits it, whatever it
 drops, becomes or closes, and everybody may read it in ``/proc``: ``env -i``, ``setsid``, ``sudo`` and a double fork
