@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from asyncio.subprocess import PIPE
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from candy_testbed import KubeCluster
 
-from .conftest import RunningAgent, StartAgent
+from .conftest import KEY, RunningAgent, StartAgent
 
 RULES = "/api/alert-rules"
 VERSION, KIND = "monitoring.coreos.com/v1", "PrometheusRule"
@@ -120,3 +124,29 @@ async def test_without_a_cluster_it_is_503_and_everything_else_works(start_agent
         page = await agent.get(RULES)
         assert [error["type"] for error in page["errors"]] == ["prometheus", "victoriaMetrics"]
         assert {error["code"] for error in page["errors"]} == {"backend_unavailable"}
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+async def test_the_commands_of_the_readme_work(start_agent: StartAgent, kube_cluster: KubeCluster, readme: str) -> None:
+    """As they stand there, one after the other, with the alias that its tour defines."""
+    text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
+    (block,) = [found for found in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "api/alert-rules" in found]
+    (alias,) = re.findall(r"^alias candy=.*$", text, re.MULTILINE)
+    namespace = kube_cluster.create_namespace("monitoring")
+    try:
+        async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+            before = f"shopt -s expand_aliases\nAGENT={agent.process.url} KEY={KEY}\n{alias}\n"
+            shell = await asyncio.create_subprocess_exec("bash", "-c", before + block, stdout=PIPE, stderr=PIPE)
+            out, errors = await shell.communicate()
+    finally:
+        kube_cluster.delete_namespace(namespace)
+    assert shell.returncode == 0, errors
+    made, read, page, would, drift, gone = [json.loads(line) for line in out.decode().splitlines()]
+    assert made["object_name"] == "highcpuusage", made
+    assert read == made
+    assert [rule["name"] for rule in page["rules"]] == ["HighCPUUsage"]
+    assert {each["name"]: each["result"] for each in would["results"]} == {
+        "InstanceDown": "created", "HighCPUUsage": "deleted",
+    }  # fmt: skip
+    assert drift["results"] == []
+    assert gone["content"] == made["content"]
