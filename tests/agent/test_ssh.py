@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -155,21 +156,22 @@ async def test_no_secret_of_an_item_is_told_anywhere(
     tmp_path: Path,
 ) -> None:
     """Contract §3: "`password`/`private_key` (accepted from today's callers, never logged nor echoed"."""
-    locked = ssh_keygen(tmp_path / "locked", passphrase="hunter2-passphrase").read_text()
+    word = f"word-{token_hex(8)}"  # other tests have their processes, and their secrets
+    locked = ssh_keygen(tmp_path / "locked", passphrase=f"{word}-passphrase").read_text()
     key = (ssh_keys / "login").read_text()
     user = getpass.getuser()
     own: dict[str, Any] = {"credential": None, "username": user}
     good = items(sshd, {**own, "private_key": key, "command": f"sleep {sleepers.seconds}"}, task_id="good")
     bad = items(
         sshd,
-        {**own, "password": "hunter2-wrong", "command": "true"},
-        {**own, "private_key": locked, "passphrase": "hunter2-passphrase", "command": "true"},
-        {**own, "private_key": locked, "passphrase": "hunter2-other", "command": "true"},
+        {**own, "password": f"{word}-wrong", "command": "true"},
+        {**own, "private_key": locked, "passphrase": f"{word}-passphrase", "command": "true"},
+        {**own, "private_key": locked, "passphrase": f"{word}-other", "command": "true"},
         {**own, "private_key": key[:-90], "command": "true"},
-        {**own, "password": "hunter2-both", "private_key": key, "command": "true"},
-        {**own, "password": ["hunter2-list"], "command": "true"},
-        {**own, "passwort": "hunter2-misspelt", "command": "true"},
-        {"host": None, "hosts": "127.0.0.1,127.0.0.2", **own, "password": "hunter2-many", "command": "true"},
+        {**own, "password": f"{word}-both", "private_key": key, "command": "true"},
+        {**own, "password": [f"{word}-list"], "command": "true"},
+        {**own, "passwort": f"{word}-misspelt", "command": "true"},
+        {"host": None, "hosts": "127.0.0.1,127.0.0.2", **own, "password": f"{word}-many", "command": "true"},
         task_id="bad",
     )
     words = key.splitlines()[2], locked.splitlines()[2]
@@ -193,7 +195,7 @@ async def test_no_secret_of_an_item_is_told_anywhere(
     reasons = [result["reason"] for result in document["results"]]
     assert reasons == ["auth_failed"] * 4 + ["bad_params"] * 3
     assert "Permission denied" in said
-    for secret in ("hunter2", *words):
+    for secret in (word, *words):
         assert secret not in said
         assert secret not in seen
 
