@@ -20,8 +20,13 @@ _OWN = (CONFIG_MAP, KEY, SPEC_HASH)
 
 
 def spec_hash(groups: Iterable[Mapping[str, Json]]) -> str:
-    """The same for groups that are equal as JSON values, whatever the order of their keys: sha256, in hex."""
-    return hashlib.sha256(dumps(_plain(list(groups)), sort_keys=True)).hexdigest()
+    """The same for groups that are equal as JSON values, whatever the order of their keys: sha256, in hex.
+
+    The order of the groups is no part of it: where a CRD keeps them by name, as VMRule's does, a server leaves them in
+    the order that it had.
+    """
+    in_order = sorted(dumps(_plain(group), sort_keys=True) for group in groups)
+    return hashlib.sha256(b"\n".join(in_order)).hexdigest()
 
 
 def _plain(value: Json) -> Json:
