@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ def failed(reason: str, message: str = "it does not work") -> Outcome:
 async def ask_well(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
     """What an item gets. ``do`` says which kind of item it is."""
     run.logger.info("asked", params=item.params)
+    logging.getLogger("a library's own").debug("asked")
     if item.params.do == "fail":
         return failed(Reason.UNREACHABLE)
     if item.params.do == "wait":
