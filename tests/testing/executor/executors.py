@@ -45,7 +45,7 @@ def failed(reason: str, message: str = "it does not work") -> Outcome:
 async def ask_well(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
     """What an item gets. ``do`` says which kind of item it is."""
     run.logger.info("asked", params=item.params)
-    logging.getLogger("a library's own").debug("asked")
+    logging.getLogger("a library's own").warning("asked")
     if item.params.do == "fail":
         return failed(Reason.UNREACHABLE)
     if item.params.do == "wait":
