@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 from attrs import frozen
-from candy_testbed import AgentProcess
+from candy_testbed import AgentProcess, KubeCluster
+
+from .rights import Rights, rights_of_manifests
 
 KEY = "test-key-that-must-not-be-seen"
 
@@ -92,3 +94,17 @@ def start_agent() -> StartAgent:
             yield agent
 
     return start
+
+
+@pytest.fixture
+async def rights(kube_cluster: KubeCluster, tmp_path: Path) -> AsyncIterator[Rights]:
+    """The manifests' ServiceAccount and roles, in the cluster for this test."""
+    with rights_of_manifests(kube_cluster, tmp_path) as given:
+        await given.until_given()
+        yield given
+
+
+@pytest.fixture
+def in_cluster(rights: Rights) -> Mapping[str, str]:
+    """The environment of an agent that is its manifests' ServiceAccount."""
+    return rights.env

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import yaml
 from candy_server.server import CandyServer
 from candy_testbed import KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
 from candy_testbed.kubernetes_plugin import Objects
 
 from .conftest import RunningAgent, StartAgent
+from .rights import ROLES
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "contrib/kubernetes/candy-agent.yaml"
-ROLES = "rbac.authorization.k8s.io/v1"
-NAMES = ("candy-agent", "monitoring")
 CHECKS = ("nodes", "pods", "workloads", "services", "volumes", "events", "certificates")
-
-
-@pytest.fixture
-def in_cluster(kube_cluster: KubeCluster, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of an agent that is its manifests' ServiceAccount, with a token as a pod gets one."""
-    for name in NAMES:
-        kube_cluster.create_namespace(name)
-    rights = [
-        document
-        for document in yaml.safe_load_all(MANIFESTS.read_text())
-        if document["kind"] == "ServiceAccount" or document["apiVersion"] == ROLES
-    ]
-    try:
-        for document in rights:
-            kube_cluster.api.apply(document)
-        token = kube_cluster.service_account_token("candy-agent", "candy-agent")
-        yield {"KUBECONFIG": str(kube_cluster.write_kubeconfig(tmp_path / "kubeconfig", token=token))}
-    finally:
-        kube_cluster.mend()
-        for kind in ("ClusterRoleBinding", "ClusterRole"):
-            kube_cluster.api.delete(ROLES, kind, "candy-agent")
-        for name in NAMES:
-            kube_cluster.delete_namespace(name)
 
 
 @pytest.fixture
@@ -84,7 +57,7 @@ async def inspected(agent: RunningAgent, namespace: str = "", **more: Any) -> di
 
 
 async def test_every_check_works_with_the_rights_of_the_manifests(
-    start_agent: StartAgent, in_cluster: dict[str, str], objects: Objects, kube_cluster: KubeCluster
+    start_agent: StartAgent, in_cluster: Mapping[str, str], objects: Objects, kube_cluster: KubeCluster
 ) -> None:
     """Contract §3: "`value` is that number, `details` names them"; "as above with the kind for 节点"."""
     where = objects.namespace
@@ -121,7 +94,7 @@ async def test_every_check_works_with_the_rights_of_the_manifests(
 
 
 async def test_the_heartbeat_has_the_clusters_figures(
-    start_agent: StartAgent, in_cluster: dict[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
+    start_agent: StartAgent, in_cluster: Mapping[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
 ) -> None:
     """Contract §4: the body as "3."; `kubernetes_version` without `v`; what cannot be had is left out."""
     node = kube_cluster.create_node()
@@ -160,7 +133,7 @@ async def test_without_a_cluster_everything_else_works(start_agent: StartAgent) 
 
 
 async def test_a_cluster_that_is_silent_delays_no_heartbeat(
-    start_agent: StartAgent, in_cluster: dict[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
+    start_agent: StartAgent, in_cluster: Mapping[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
 ) -> None:
     """Contract §4: "the first at once, then every `HEARTBEAT_INTERVAL` s"; figures that cannot be had are left out."""
     server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}

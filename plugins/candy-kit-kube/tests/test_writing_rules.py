@@ -53,6 +53,20 @@ async def test_a_rule_is_created_and_read_back(backend: CustomRuleBackend, make_
     assert made.updated_at >= made.created_at
 
 
+async def test_every_character_comes_back_as_it_was_sent(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+    """What is applied is read as YAML, which folds U+0085 and U+2028 and refuses other characters that JSON allows.
+
+    Contract §1: "Non-ASCII is sent as is"; §5: "the original stands in an annotation".
+    """
+    letters = [*map(chr, range(0xA1)), "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff", "\ue000", "节", "\U0010ffff"]
+    text = "|".join(f"a {letter} b" for letter in letters)
+    group = {"name": text, "rules": [{"alert": "A", "expr": "up", "annotations": {"summary": text}}]}
+    rule = make_rule("a \x85 b", "", group, key="\x85 \u2028\x9f")
+    made = await backend.apply(rule, Absent(), dry_run=False)
+    assert made.rule == rule
+    assert await backend.get(rule.ref) == made
+
+
 @pytest.mark.parametrize("known", [False, True])
 async def test_of_racing_creates_one_succeeds(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any, known: bool

@@ -61,6 +61,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 "list": lambda: bare("list", kept),
                 "sync that creates": lambda: _then(sync(made, "created"), emptied),
                 "creates": lambda: _then(bare("create", made), emptied),
+                "applies": lambda: _then(bare("apply", made), emptied),
             }
             times = await in_turn(contestants, around.rounds, around.step)
     return [
@@ -79,6 +80,12 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             unit=" ×",
             note=f"{Spread.of(times['creates']).median:.2f} s, the sync "
             f"{Spread.of(times['sync that creates']).median:.2f}",
+        ),
+        Finding(
+            what="the same, the client creating by server-side apply with marks, as the agent does",
+            figure=Spread.of_ratios(times["applies"], times["sync that creates"]),
+            unit=" ×",
+            note=f"{Spread.of(times['applies']).median:.2f} s",
         ),
     ]
 

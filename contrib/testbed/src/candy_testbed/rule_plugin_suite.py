@@ -142,6 +142,16 @@ class RulePluginSuite:
             labels = api.request("GET", path)["metadata"]["labels"]
             assert labels == {"release": "stack", "app.kubernetes.io/managed-by": "candy-agent"}
 
+    async def test_a_large_rule_file_is_kept(
+        self, spec: RuleBackendSpec[Any], kube_cluster: KubeCluster, kube_namespace: str
+    ) -> None:
+        """Up to the 512 KiB that the operators take (lessons: "A PrometheusRule may weigh 512 KiB")."""
+        rules = [{"alert": f"A{n}", "expr": "up == 0", "for": "5m", "labels": {"n": f"{n}"}} for n in range(3000)]
+        groups = (_canonical(spec, {"name": "g", "interval": "1m", "rules": rules}),)
+        rule = Rule(ref=RuleRef(name="large", namespace=kube_namespace), groups=groups)
+        stored, problems = await kept(self.entry_point, spec, kube_cluster, rule)
+        assert (problems, stored.rule.groups) == ([], groups)
+
 
 def refusals(spec: RuleBackendSpec[Any], group: Any) -> list[str]:
     """The paths at which the class of a group refuses it."""

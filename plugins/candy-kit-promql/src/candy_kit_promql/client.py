@@ -33,10 +33,22 @@ _OWN_HEADERS = {
 
 
 class Endpoint:
-    """One datasource, ready to be asked. Everything that every request shares is made once, here."""
+    """One datasource, ready to be asked. Everything that every request shares is made once, here.
+
+    ``room`` has a place for each connection: whoever asks a question takes one first, so that nobody waits for a
+    connection while the time of a question runs. It is the datasource's own: one that hangs holds up no other.
+    """
 
     def __init__(
-        self, name: str, datasource: Datasource, session: ClientSession, tls: ssl.SSLContext | None, limit: int
+        self,
+        name: str,
+        datasource: Datasource,
+        session: ClientSession,
+        *,
+        tls: ssl.SSLContext | None,
+        limit: int,
+        connections: int,
+        large: asyncio.Lock,
     ) -> None:
         from yarl import URL  # late, as aiohttp is
 
@@ -55,6 +67,12 @@ class Endpoint:
         self._session = session
         self._tls = tls if tls is not None else True
         self._limit = limit
+        self.room = asyncio.Semaphore(connections)
+        self._large = (asyncio.Lock(), large)
+
+    def turn(self) -> Turn:
+        """What a question holds while it reads a large answer, once it is as far."""
+        return Turn(*self._large)
 
     async def ask(
         self, url: URL, form: bytes | None, seconds: float, turn: Turn, limit: int | None = None
@@ -120,7 +138,6 @@ class Endpoints:
     def __init__(self, by_name: dict[str, Endpoint], default: str) -> None:
         self.by_name = by_name
         self.default = default
-        self.large = asyncio.Lock()
 
     def find(self, name: str | None) -> Endpoint | None:
         """The datasource of that name, or the default one; ``None`` where there is none."""
@@ -138,7 +155,7 @@ async def open_endpoints(context: PluginContext, settings: MetricSettings) -> As
     sources = settings.named()
     tls = {name: await asyncio.to_thread(tls_context, source, context.tls) for name, source in sources.items()}
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=settings.max_connections, keepalive_timeout=60),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),  # each datasource has its own bound
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_OWN_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10),
@@ -146,9 +163,18 @@ async def open_endpoints(context: PluginContext, settings: MetricSettings) -> As
         trust_env=False,
         read_bufsize=256 * 1024,
     ) as session:
+        large = asyncio.Lock()
         yield Endpoints(
             {
-                name: Endpoint(name, source, session, tls[name], context.limits.answer)
+                name: Endpoint(
+                    name,
+                    source,
+                    session,
+                    tls=tls[name],
+                    limit=context.limits.answer,
+                    connections=settings.max_connections,
+                    large=large,
+                )
                 for name, source in sources.items()
             },
             settings.default(),

@@ -24,7 +24,6 @@ from candy_kit_promql.dialect import Dialect
 from candy_kit_promql.failure import QueryFailed, unreadable
 from candy_kit_promql.finding import Answer, answer_of, judged
 from candy_kit_promql.joining import Joining, joining
-from candy_kit_promql.large import Turn
 from candy_kit_promql.params import MetricParams
 from candy_kit_promql.wire import UNREADABLE, Reply, Series
 
@@ -74,12 +73,10 @@ class _Acquaintance:
 
 @define(eq=False)
 class Crowd:
-    """See the module. ``size`` is the most questions in one request; ``room`` a place for each open connection."""
+    """See the module. ``size`` is the most questions in one request."""
 
     dialect: Dialect
     size: int
-    room: asyncio.Semaphore
-    large: asyncio.Lock
     alone: Alone
     fail: Fail
     _known: dict[str, _Acquaintance] = field(factory=dict, init=False)
@@ -107,7 +104,7 @@ class Crowd:
             await self._each(endpoint, [[question] for question in part], run, tell)
             return
         try:
-            async with self.room:
+            async with endpoint.room:
                 answered = await self._together(endpoint, part, run)
         except QueryFailed as failure:
             await self._after(failure, endpoint, part, run, tell)
@@ -140,7 +137,7 @@ class Crowd:
         seconds = min(BATCH_SECONDS, run.remaining() / 2)
         query = written(together([question.params.query for question in part]))
         form = f"query={query}&time={run.time:.3f}&timeout={seconds:.3f}".encode() + self.dialect.form
-        with Turn(self.large) as turn:
+        with endpoint.turn() as turn:
             reply, body = await endpoint.ask(endpoint.query_url, form, seconds, turn, BATCH_BYTES)
             if len(body) > ASIDE:
                 return await asyncio.to_thread(self._judged, reply, part, run.locale)
@@ -183,8 +180,8 @@ class Crowd:
         async with known.lock:
             now = asyncio.get_running_loop().time()
             if now >= known.until:
-                async with self.room:
-                    with Turn(self.large) as turn:
+                async with endpoint.room:
+                    with endpoint.turn() as turn:
                         seconds = min(BATCH_SECONDS, run.remaining() / 2)
                         known.marks = await self.dialect.marks(endpoint, seconds, turn)
                 known.until = now + (_TRUST_SECONDS if known.marks else _DISTRUST_SECONDS)

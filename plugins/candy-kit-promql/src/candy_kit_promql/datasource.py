@@ -63,8 +63,8 @@ class MetricSettings(Datasource):
     """A metric plugin's section: the datasource named ``default``, and further ones by name.
 
     ``default_datasource`` names the one that is asked where an item names none; unset, it is the plugin's own ``url``.
-    ``max_connections`` bounds the connections to all datasources together. ``batch_size`` bounds the different queries
-    that are asked in one request; with 0 or 1 each is asked alone.
+    ``max_connections`` bounds the connections to each datasource. ``batch_size`` bounds the different queries that are
+    asked in one request; with 0 or 1 each is asked alone.
     """
 
     datasources: Mapping[str, Datasource] = Factory(dict)

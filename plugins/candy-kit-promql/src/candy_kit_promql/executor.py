@@ -37,9 +37,7 @@ class MetricExecutor:
         self._endpoints = endpoints
         self._dialect = dialect
         self._variable = variable
-        # Nobody waits for a connection while the time of a question runs.
-        self._room = asyncio.Semaphore(settings.max_connections)
-        self._crowd = Crowd(dialect, settings.batch_size, self._room, endpoints.large, self._alone, _failed)
+        self._crowd = Crowd(dialect, settings.batch_size, self._alone, _failed)
 
     async def run_batch(self, items: Sequence[Item[MetricParams]], run: Run) -> AsyncIterator[tuple[int, Outcome]]:
         """Ask each question of ``items`` once, at ``run.time``, and yield an outcome for each of them."""
@@ -76,13 +74,13 @@ class MetricExecutor:
 
     async def _alone(self, endpoint: Endpoint, question: Question, run: Run) -> list[Outcome]:
         try:
-            async with self._room:
+            async with endpoint.room:
                 return await self._outcomes(endpoint, [item.params for item in question.items], run)
         except QueryFailed as failure:
             return _failed(endpoint, question, run, failure)
 
     async def _outcomes(self, endpoint: Endpoint, askers: list[MetricParams], run: Run) -> list[Outcome]:
-        with Turn(self._endpoints.large) as turn:
+        with endpoint.turn() as turn:
             reply, body, until = await self._ask(endpoint, askers[0], run, turn)
             if len(body) > ASIDE:
                 large = await asyncio.to_thread(judged_large, reply, askers, run.locale, until)
@@ -93,7 +91,7 @@ class MetricExecutor:
                 answer = answer_of(reply, until)
             if not answer.empty or answer.partial is not None:
                 return [judged(answer, params, run.locale) for params in askers]
-            turn.give_back()  # to ask on takes a connection, and those that wait for their turn may hold them all
+            turn.give_back()  # to ask on takes time, and others wait for their turn
             why = await self._explained(endpoint, askers[0], reply, run, turn)
             return [unfilled(answer, why, params, run.locale) for params in askers]
 
@@ -145,7 +143,7 @@ class MetricExecutor:
 
     async def _ailment(self, endpoint: Endpoint) -> str:
         try:
-            with Turn(self._endpoints.large) as turn:
+            with endpoint.turn() as turn:
                 await endpoint.ask(endpoint.query_url, b"query=1", CHECK_SECONDS, turn)
         except QueryFailed as failure:
             values = {"datasource": endpoint.name, "host": endpoint.host, "text": failure.text, **failure.values}

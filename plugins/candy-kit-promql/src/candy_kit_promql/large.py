@@ -7,6 +7,7 @@ its turn, while its server waits for it, and keeps the turn until its answer has
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -15,24 +16,32 @@ LARGE = 1024 * 1024
 
 
 class Turn:
-    """One question's turn; used as a context manager, whose end gives the turn back if it was taken."""
+    """One question's turn; used as a context manager, whose end gives the turn back if it was taken.
 
-    __slots__ = ("_lock", "taken")
+    ``locks`` are taken in this order: first the datasource's own, then the one of all. So of each datasource one
+    question waits for the turn, and however many a slow one has, the others wait for no more than one of them.
+    """
 
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
+    __slots__ = ("_held", "_locks", "taken")
+
+    def __init__(self, *locks: asyncio.Lock) -> None:
+        self._locks = locks
+        self._held = ExitStack()
         self.taken = False
 
     async def take(self) -> None:
         """Wait for the turn."""
-        await self._lock.acquire()
+        with ExitStack() as held:
+            for lock in self._locks:
+                await lock.acquire()
+                held.callback(lock.release)
+            self._held = held.pop_all()
         self.taken = True
 
     def give_back(self) -> None:
         """Let the next one in; does nothing where the turn was not taken."""
-        if self.taken:
-            self.taken = False
-            self._lock.release()
+        self.taken = False
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import yaml
 from attrs import frozen
 
-from candy_core import Json, PluginContext, Problem, Rule, dumps
+from candy_core import Json, PluginContext, Problem, Rule, dumps, loads
 from candy_kit_rules.dialect import RuleDialect
 from candy_kit_rules.opinion import Opinion, RuleDatasource, open_opinion
 from candy_kit_rules.questions import Question
@@ -79,7 +79,8 @@ async def open_checker(
 def _size_problems(groups: Sequence[Mapping[str, Json]], size: int) -> Iterator[Problem]:
     if size < MAX_BYTES // 4:  # indented YAML is not four times as large
         return
-    document = yaml.dump({"groups": list(groups)}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
+    plain = loads(dumps(list(groups)))  # the fields of a class are texts of a class of their own, which YAML knows not
+    document = yaml.dump({"groups": plain}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
     if (written := len(document.encode())) > MAX_BYTES:
         yield _too_large(written)
 
