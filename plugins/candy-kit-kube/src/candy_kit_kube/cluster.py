@@ -17,6 +17,7 @@ from candy_kit_kube.json_values import members, text
 from candy_kit_kube.paging import pages
 from candy_kit_kube.settings import ClusterSettings, Surroundings
 from candy_kit_kube.watching import Event, watch
+from candy_kit_kube.yaml_body import dumps_for_yaml
 
 _EMPTY: Final[Mapping[str, str]] = {}
 
@@ -75,7 +76,7 @@ class Cluster:
     ) -> bytes:
         """The same, and the answer as it came: for who needs only a little of much. Raises as :meth:`request`."""
         seconds = self._timeout if timeout is None else timeout
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else dumps_for_yaml(body)
         request = Request(method=method, path=path, query=query, data=data, content_type=content_type)
         until = asyncio.get_running_loop().time() + seconds
         turn = False
