@@ -44,6 +44,8 @@ def encode(record: object, *, drop_none: bool = False) -> bytes:
 
 
 def _without_none(value: object) -> Json:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _without_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
