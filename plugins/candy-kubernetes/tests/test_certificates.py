@@ -35,6 +35,14 @@ def certificate(days: float, begins: float = -1000) -> bytes:
     )
 
 
+def garbled(pem: bytes) -> bytes:
+    """The same certificate with a version that no standard has."""
+    encoded = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
+    version = b"\xa0\x03\x02\x01"
+    body = base64.encodebytes(encoded.replace(version + b"\x02", version + b"\x09", 1))
+    return b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n"
+
+
 def secret(objects: Objects, name: str, chain: bytes, kind: str = "kubernetes.io/tls") -> None:
     data = {"tls.crt": base64.b64encode(chain).decode(), "tls.key": base64.b64encode(PRIVATE).decode()}
     objects.apply("v1", "Secret", name, type=kind, data=data)
@@ -87,9 +95,10 @@ async def test_a_chain_is_as_good_as_the_first_of_it_to_expire(agent: Agent, obj
         (b"", "holds no readable certificate"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no readable certificate"),
         (PRIVATE, "holds no readable certificate"),
+        (garbled(certificate(300)), "holds no readable certificate"),
         (certificate(300, begins=20), "not valid before 20"),
     ],
-    ids=["empty", "broken", "a key", "early"],
+    ids=["empty", "broken", "a key", "of no version", "early"],
 )
 async def test_what_cannot_be_used_is_an_offender(agent: Agent, objects: Objects, chain: bytes, told: str) -> None:
     secret(objects, "web", chain)

@@ -84,7 +84,10 @@ def _validity(chain: bytes) -> tuple[float, float]:
     """From when and until when the whole chain is valid. Raises ``ValueError`` where there is no certificate."""
     from cryptography import x509  # late: 0.1 s, for the first secret alone
 
-    certificates = x509.load_pem_x509_certificates(chain)
+    try:
+        certificates = x509.load_pem_x509_certificates(chain)
+    except x509.InvalidVersion as error:  # the one of its errors that is no ValueError
+        raise ValueError(str(error)) from None
     return (
         max(each.not_valid_before_utc.timestamp() for each in certificates),
         min(each.not_valid_after_utc.timestamp() for each in certificates),
