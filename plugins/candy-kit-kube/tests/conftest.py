@@ -1,12 +1,9 @@
-"""A hostile API server over real sockets, and clusters and backends opened as a plugin opens them."""
+"""Clusters and backends opened as a plugin opens them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
-import struct
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -15,10 +12,10 @@ from typing import Any, Protocol
 
 import pytest
 import structlog
-from attrs import define, field, frozen
 from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
 from candy_testbed import KubeCluster
 from candy_testbed.fixtures import required
+from candy_testbed.scripted import serve as serve
 
 from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
 
@@ -26,108 +23,6 @@ PROMETHEUS_RULE = RuleResource(
     group="monitoring.coreos.com", version="v1", plural="prometheusrules", kind="PrometheusRule"
 )
 VM_RULE = RuleResource(group="operator.victoriametrics.com", version="v1beta1", plural="vmrules", kind="VMRule")
-
-
-@frozen
-class Asked:
-    """What the server was sent."""
-
-    line: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@define
-class Peer:
-    """One request on the server's side, and the raw socket to answer it on."""
-
-    request: Asked
-    writer: asyncio.StreamWriter
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self, body: object, status: str = "200 OK", extra: str = "") -> None:
-        """A whole, well-formed HTTP answer; anything but bytes is sent as JSON."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n{extra}\r\n"
-        await self.send(head.encode() + raw)
-
-    def reset(self) -> None:
-        """Break the connection off with a RST."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-
-Behaviour = Callable[[Peer], Awaitable[None]]
-
-
-@define
-class Server:
-    """A server that does to every request what ``behaviour`` says."""
-
-    url: str
-    requests: list[Asked] = field(factory=list)
-    open: int = 0
-    """Connections that are open now."""
-
-
-async def _read(reader: asyncio.StreamReader) -> Asked:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    line, *rest = head.rstrip().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
-    return Asked(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
-    """Start a server with a behaviour of its own, over TLS with ``ssl``; all end with the test."""
-    async with AsyncExitStack() as stack:
-
-        async def start(behaviour: Behaviour, **options: Any) -> Server:
-            handlers: set[asyncio.Task[None]] = set()
-
-            async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                handler = asyncio.current_task()
-                assert handler is not None
-                handlers.add(handler)
-                server.open += 1
-                with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                    while True:
-                        request = await _read(reader)
-                        server.requests.append(request)
-                        answered = asyncio.ensure_future(behaviour(Peer(request, writer)))
-                        left = asyncio.ensure_future(reader.read(1))
-                        try:
-                            await asyncio.wait({answered, left}, return_when=asyncio.FIRST_COMPLETED)
-                            if left.done() and not answered.done():
-                                break  # the client has gone
-                            await answered
-                        finally:
-                            for each in (answered, left):
-                                each.cancel()
-                            await asyncio.gather(answered, left, return_exceptions=True)
-                        if writer.is_closing():
-                            break
-                server.open -= 1
-                writer.close()
-
-            listener = await asyncio.start_server(handle, "127.0.0.1", 0, **options)
-            scheme = "https" if options.get("ssl") else "http"
-            server = Server(f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
-
-            async def stop() -> None:
-                listener.close()
-                for handler in handlers:
-                    handler.cancel()
-                await asyncio.gather(*handlers, return_exceptions=True)
-
-            stack.push_async_callback(stop)
-            return server
-
-        yield start
 
 
 def kubeconfig_text(server: str, *, cluster: object = None, user: object = None) -> str:

@@ -86,7 +86,7 @@ async def test_429_is_tried_again_as_told_and_then_told(serve: Any, kubeconfig: 
         nonlocal refusals
         refusals -= 1
         if refusals >= 0:
-            await peer.answer(status(429), "429 Too Many Requests", "Retry-After: 0\r\n")
+            await peer.answer(status(429), "429 Too Many Requests", extra="Retry-After: 0\r\n")
         else:
             await peer.answer({"fine": True})
 
