@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from candy_core import CandyError, Exists, FieldConflict, Invalid, Json, Problem, Rule, Stale
+from candy_core import CandyError, Exists, FieldConflict, Forbidden, Invalid, Json, Problem, Rule, Stale
 from candy_kit_kube.cluster import Cluster
 from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare
 from candy_kit_kube.json_values import members, text
@@ -47,6 +47,8 @@ class RuleWriter:
             made = await self._apply(rule, identity, dry_run=False)
         except (Stale, FieldConflict) as error:
             raise Exists(str(error)) from None
+        except Forbidden as error:
+            raise self._named(error, rule) from None
         try:
             self._compare(rule, made)
         except CandyError:
@@ -102,6 +104,19 @@ class RuleWriter:
             if all(problem.path == "$.metadata.uid" for problem in problems):
                 raise Stale(f"{rule.ref.name} was deleted and made anew since it was read") from None
             raise Invalid(problems) from None
+
+    def _named(self, error: Forbidden, rule: Rule) -> Forbidden:
+        """The same error, and where the API server gives no reason the right that is missing.
+
+        An apply is a patch, and to an API server that sees that it creates, a create as well: the first right is asked
+        for with words, the second without.
+        """
+        if not str(error).rstrip().endswith("is forbidden:"):
+            return error
+        return Forbidden(
+            f'{str(error).rstrip()} the agent cannot create resource "{self._resource.plural}" in API group '
+            f'"{self._resource.group}" in the namespace "{rule.ref.namespace}"'
+        )
 
     def _compare(self, rule: Rule, got: Json) -> None:
         """Raise where what the API server holds, or would hold, is not what was asked for; learn where it is."""
