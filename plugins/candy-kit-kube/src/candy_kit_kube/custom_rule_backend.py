@@ -25,12 +25,13 @@ from candy_core import (
     StoredRule,
     Version,
 )
-from candy_kit_kube.api_errors import Gone, MissingResource
+from candy_kit_kube.api_errors import MissingResource
 from candy_kit_kube.cluster import Cluster
 from candy_kit_kube.json_values import elements, members
 from candy_kit_kube.object_name import is_namespace, object_name
-from candy_kit_kube.paging import next_token, page
+from candy_kit_kube.paging import next_token
 from candy_kit_kube.rule_objects import is_managed, original_name, stored_rule
+from candy_kit_kube.rule_requests import RuleRequests
 from candy_kit_kube.rule_resource import RuleResource
 from candy_kit_kube.rule_writing import RuleWriter
 
@@ -54,20 +55,14 @@ class CustomRuleBackend:
         self._cluster = cluster
         self._resource = resource
         self._validate = validate
-        self._writer = RuleWriter(cluster, resource, labels)
+        self._requests = RuleRequests(cluster, resource)
+        self._writer = RuleWriter(self._requests, resource, labels)
 
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         """A page in the order of namespaces and objects' names; the cursor is the API server's continue token."""
         if namespace is not None:
             _check_namespace(namespace)
-        try:
-            found = await page(self._cluster.request, self._resource.path(namespace), {}, limit, cursor)
-        except Gone:
-            raise Invalid([Problem("cursor", "is too old; begin the list anew")]) from None
-        except Invalid as error:
-            if not cursor:
-                raise
-            raise Invalid([Problem("cursor", "expected a next_cursor of this list, unchanged")]) from error
+        found = await self._requests.page(namespace, limit, cursor)
         rules = tuple(stored_rule(item) for item in elements(members(found).get("items")))
         return RulePage(rules=rules, next_cursor=next_token(found))
 
@@ -169,7 +164,7 @@ class CustomRuleBackend:
         """The object as it is, ``None`` where there is none."""
         _check_namespace(ref.namespace)
         try:
-            return await self._cluster.request("GET", self._resource.path(ref.namespace, object_name(ref.name)))
+            return await self._requests.request("GET", self._resource.path(ref.namespace, object_name(ref.name)))
         except NotFound:
             return None
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from candy_core import CandyError, Exists, FieldConflict, Forbidden, Invalid, Json, Problem, Rule, Stale
-from candy_kit_kube.cluster import Cluster
 from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare
 from candy_kit_kube.json_values import members, text
 from candy_kit_kube.object_name import object_name
 from candy_kit_kube.ownership import owners
 from candy_kit_kube.problem_paths import rule_problems
 from candy_kit_kube.rule_objects import FIELD_MANAGER, groups_of, to_object
+from candy_kit_kube.rule_requests import RuleRequests
 from candy_kit_kube.rule_resource import RuleResource
 
 NO_VERSION: Final = "1"
@@ -26,8 +26,8 @@ NO_VERSION: Final = "1"
 class RuleWriter:
     """Creates, replaces and removes objects of one resource. Who may be touched is the caller's to decide."""
 
-    def __init__(self, cluster: Cluster, resource: RuleResource, labels: Mapping[str, str]) -> None:
-        self._cluster = cluster
+    def __init__(self, requests: RuleRequests, resource: RuleResource, labels: Mapping[str, str]) -> None:
+        self._requests = requests
         self._resource = resource
         self._labels = labels
         self._known = KnownShapes()
@@ -84,7 +84,7 @@ class RuleWriter:
         body: dict[str, Json] = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         if dry_run:
             body["dryRun"] = ["All"]  # here: where a delete has a body, the API server does not look at the query
-        await self._cluster.request("DELETE", path, body=body)
+        await self._requests.request("DELETE", path, body=body)
 
     async def _apply(self, rule: Rule, identity: Mapping[str, Json], *, dry_run: bool) -> Json:
         # Strict is for newer API servers, which then name unknown fields; older ones do not read it.
@@ -92,7 +92,7 @@ class RuleWriter:
         if dry_run:
             query["dryRun"] = "All"
         try:
-            return await self._cluster.request(
+            return await self._requests.request(
                 "PATCH",
                 self._resource.path(rule.ref.namespace, object_name(rule.ref.name)),
                 query=query,
