@@ -9,8 +9,9 @@ from attrs import frozen
 
 from candy_core.engine.clock import Clock, SystemClock
 from candy_core.engine.ending import SHUTDOWN, Ender
+from candy_core.engine.gathering import Share
 from candy_core.engine.intake import Intake, ItemCheck
-from candy_core.engine.limiter import Limiter
+from candy_core.engine.limiter import Limiter, Limiters
 from candy_core.engine.preparing import HostedExecutor
 from candy_core.engine.runner_parts import RunnerParts
 from candy_core.engine.scheduler import WHOLE_TASK, Scheduler
@@ -26,7 +27,10 @@ CANCELED = "Task canceled by request"
 
 @frozen(kw_only=True)
 class EngineLimits:
-    """How much happens at once; each is asked for when it matters, so that it may change at run time."""
+    """How much happens at once; each is asked for when it matters, so that it may change at run time.
+
+    ``calls_per_executor`` is for each share of an executor that has them (``ExecutorSpec.share_key``).
+    """
 
     calls: Callable[[], int]
     calls_per_executor: Callable[[], int]
@@ -63,13 +67,13 @@ class Engine:
         self._calls = Calls(patience)
         self._slots = Limiter(limits.calls)
         self._rooms = Limiter(limits.tasks)
-        self._executor_slots: dict[HostedExecutor, Limiter] = {}
+        self._executor_slots = Limiters(self._calls_of)
         parts = RunnerParts(
             store=store,
             executors=executors,
             calls=self._calls,
             slots=self._slots,
-            executor_slots=self._slots_of,
+            executor_slots=self._executor_slots,
             metrics=metrics,
             clock=clock,
             logger=logger,
@@ -131,7 +135,7 @@ class Engine:
 
     def limits_changed(self) -> None:
         """Let in who fits now, after a limit was raised."""
-        for limiter in (self._slots, self._rooms, *self._executor_slots.values()):
+        for limiter in (self._slots, self._rooms, self._executor_slots):
             limiter.wake()
 
     async def drain(self, grace: float, *, last: float = 2.0) -> None:
@@ -185,10 +189,7 @@ class Engine:
         except (Ended, NotFound):
             return  # it ended by itself in the meantime
 
-    def _slots_of(self, hosted: HostedExecutor) -> Limiter:
-        limiter = self._executor_slots.get(hosted)
-        if limiter is None:
-            own = hosted.spec.max_concurrent
-            default = self._limits.calls_per_executor
-            limiter = self._executor_slots[hosted] = Limiter(default if own is None else lambda: own)
-        return limiter
+    def _calls_of(self, key: Share) -> int:
+        hosted, _ = key
+        own = hosted.spec.max_concurrent
+        return self._limits.calls_per_executor() if own is None else own

@@ -28,13 +28,15 @@ class Part:
 
 
 Queue: TypeAlias = "deque[list[Part]]"
+Share: TypeAlias = "tuple[HostedExecutor, Hashable]"
+"""An executor, and what the calls depend on (``ExecutorSpec.share_key``)."""
 
 
 @define
 class Gathered:
-    """``calls`` by executor, in the order of the items; ``refused`` items never run and have their outcome already."""
+    """``calls`` by share, in the order of the items; ``refused`` items never run and have their outcome already."""
 
-    calls: dict[HostedExecutor, Queue]
+    calls: dict[Share, Queue]
     refused: list[tuple[Part, Outcome]]
 
 
@@ -54,7 +56,8 @@ def gather(claim: Claim, executors: Mapping[str, HostedExecutor]) -> Gathered:
             continue
         hosted, params = found
         part = _part(index, planned, params)
-        calls = gathered.calls.setdefault(hosted, deque())
+        share = _key(hosted.spec.share_key, params)
+        calls = gathered.calls.setdefault((hosted, share), deque())
         own = _key(hosted.spec.batch_key, params)
         if own is None:
             calls.append([part])

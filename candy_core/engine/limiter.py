@@ -1,10 +1,14 @@
-"""A bound on how much happens at once, which may be moved while it does."""
+"""Bounds on how much happens at once, which may be moved while it does."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Limiter:
@@ -54,3 +58,34 @@ class Limiter:
             if not waiter.done():
                 self.used += 1
                 waiter.set_result(None)
+
+
+class Limiters(Generic[Key]):
+    """A :class:`Limiter` for each key, whose bound ``limit`` tells. Nothing stays of a key that nobody uses."""
+
+    def __init__(self, limit: Callable[[Key], int]) -> None:
+        self._limit = limit
+        self._limiters: dict[Key, Limiter] = {}
+        self._users: Counter[Key] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._limiters)
+
+    @contextmanager
+    def of(self, key: Key) -> Iterator[Limiter]:
+        """The key's one limiter. All places have to be given back within the context."""
+        limiter = self._limiters.get(key)
+        if limiter is None:
+            limiter = self._limiters[key] = Limiter(lambda: self._limit(key))
+        self._users[key] += 1
+        try:
+            yield limiter
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._limiters[key], self._users[key]
+
+    def wake(self) -> None:
+        """Let in whoever fits now; to be called after a bound has been raised."""
+        for limiter in self._limiters.values():
+            limiter.wake()

@@ -1,4 +1,4 @@
-"""The calls of a claim to one executor: gives each its place within the limits, its time, and its further attempts."""
+"""The calls of a claim in one share: gives each its place within the limits, its time, and its further attempts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from attrs import evolve
 
 from candy_core.engine.attempt import Asking, Attempt, Told, canceled
 from candy_core.engine.deadlines import Deadlines
-from candy_core.engine.gathering import Part, Queue
+from candy_core.engine.gathering import Part, Queue, Share
 from candy_core.engine.journal import Journal
-from candy_core.engine.preparing import HostedExecutor
 from candy_core.engine.result_text import result_text
 from candy_core.engine.runner_parts import RunnerParts
 from candy_core.model.task import Reason
@@ -35,7 +34,7 @@ class Line:
         self,
         shared: RunnerParts,
         claim: Claim,
-        hosted: HostedExecutor,
+        share: Share,
         queue: Queue,
         *,
         deadline: float,
@@ -43,13 +42,15 @@ class Line:
         log: Logger,
         aside: Callable[[Coroutine[None, None, None]], None],
     ) -> None:
+        hosted, _ = share
         self._loop = asyncio.get_running_loop()
         self._queue = queue
         self._deadline = deadline
         self._journal = journal
         self._aside = aside
         self._slots = shared.slots
-        self._own_slots = shared.executor_slots(hosted)
+        self._share = share
+        self._shares = shared.executor_slots
         self._running = shared.metrics.running
         self._name = hosted.name
         self._retries = shared.metrics.item_retries.labels(hosted.name)
@@ -81,6 +82,10 @@ class Line:
     async def serve(self) -> None:
         """Make all calls, and return once the last is over. What had no turn by the deadline is left to the ending."""
         structlog.contextvars.bind_contextvars(task_id=self._run.task_id)  # every call inherits it
+        with self._shares.of(self._share) as self._own_slots:
+            await self._serve()
+
+    async def _serve(self) -> None:
         try:
             while self._queue and await self._room():
                 if self._loop.time() >= self._deadline:
@@ -102,7 +107,7 @@ class Line:
                 attempt.leave()
 
     async def _room(self) -> bool:
-        """Take one of the executor's places and one among all; false where the task's time is up before."""
+        """Take one of the share's places and one among all; false where the task's time is up before."""
         if self._own_slots.take():
             if self._slots.take():
                 self._take_place()

@@ -76,11 +76,11 @@ class ClaimRun:
                 except RuntimeError:  # the group is ending, and so every line of it is stopping what it has begun
                     work.close()
 
-            for hosted, queue in gathered.calls.items():
+            for share, queue in gathered.calls.items():
                 line = Line(
                     self._shared,
                     self._claim,
-                    hosted,
+                    share,
                     queue,
                     deadline=self._deadline,
                     journal=self._journal,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 
 from candy_core.engine.clock import Clock
-from candy_core.engine.limiter import Limiter
+from candy_core.engine.gathering import Share
+from candy_core.engine.limiter import Limiter, Limiters
 from candy_core.engine.preparing import HostedExecutor
 from candy_core.hosting.calls import Calls
 from candy_core.metrics import Metrics
@@ -24,7 +25,7 @@ class RunnerParts:
     executors: Mapping[str, HostedExecutor]
     calls: Calls
     slots: Limiter
-    executor_slots: Callable[[HostedExecutor], Limiter]
+    executor_slots: Limiters[Share]
     metrics: Metrics
     clock: Clock
     logger: Logger

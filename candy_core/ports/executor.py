@@ -90,7 +90,9 @@ class ExecutorSpec(Generic[P, S]):
     set, ``open`` yields a :class:`BatchExecutor`. ``max_batch`` bounds the items of one call, ``max_concurrent`` the
     calls at one time (``None``: the core's default). Where ``question_key`` is set, items of one batch key that have
     the same question key always share a call, however many they are, and count as one towards ``max_batch``: so an
-    executor sees together what is to be asked only once.
+    executor sees together what is to be asked only once. ``share_key`` says what a call depends on, such as one of
+    several servers: ``max_concurrent``, or the core's default, then bounds the calls of each key by itself, so that a
+    server which hangs holds up no calls to another. Items of one batch key have one share key.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ExecutorSpec(Generic[P, S]):
     scopes: Callable[[P], frozenset[str]] = no_scopes
     batch_key: Callable[[P], Hashable | None] | None = None
     question_key: Callable[[P], Hashable] | None = None
+    share_key: Callable[[P], Hashable] | None = None
     max_batch: int = 1
     max_concurrent: int | None = None
     check: Callable[[Any], Awaitable[Health]] | None = None

@@ -177,6 +177,7 @@ _RULES: Collection[tuple[str, Callable[[object], bool], str]] = (
     ("max_age", callable, "a function"),
     ("batch_key", _or_none(callable), "a function or None"),
     ("question_key", _or_none(callable), "a function or None"),
+    ("share_key", _or_none(callable), "a function or None"),
     ("check", _or_none(callable), "an async function or None"),
     ("max_batch", _positive, "an integer of at least 1"),
     ("max_concurrent", _or_none(_positive), "None or an integer of at least 1"),

@@ -59,6 +59,7 @@ class Params:
     status: ItemStatus = ItemStatus.NORMAL
     fail_first: int = 99
     batch: str | None = None
+    place: str | None = None
     secret_scope: bool = False
     own_scope: bool = False
     scopes_fault: bool = False
@@ -182,7 +183,7 @@ def _needed_scopes(params: Params) -> frozenset[str]:
 
 
 def registry_of(stage: Stage) -> Registry:
-    """Executors ``test``, ``slow`` (two calls at a time) and ``batch`` (three items a call)."""
+    """``test``, ``slow`` (two calls at a time), ``shared`` (two for each ``place``), ``batch`` (three items a call)."""
     specs = [
         ExecutorSpec(
             name="test",
@@ -197,6 +198,14 @@ def registry_of(stage: Stage) -> Registry:
             params=Params,
             settings=Settings,
             open=_opener(lambda: OneByOne(stage, "slow")),
+            max_concurrent=2,
+        ),
+        ExecutorSpec(
+            name="shared",
+            params=Params,
+            settings=Settings,
+            open=_opener(lambda: OneByOne(stage, "shared")),
+            share_key=lambda params: params.place,
             max_concurrent=2,
         ),
         ExecutorSpec(

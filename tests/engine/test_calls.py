@@ -51,5 +51,5 @@ def test_an_item_shares_a_call_only_with_items_of_the_same_timeout() -> None:
     claim = Claim(
         lease="", task_id="t", evaluation_time=0, remaining=9, timeout=300, locale=Locale.EN, callback=None, items=items
     )
-    calls = gather(claim, {"test": hosted}).calls[hosted]
+    calls = gather(claim, {"test": hosted}).calls[hosted, None]
     assert [[part.index for part in call] for call in calls] == [[0, 2, 3], [1, 4], [5]]

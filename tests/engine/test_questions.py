@@ -53,7 +53,7 @@ def calls(asked: list[tuple[str, str | None]], question_key: Callable[[Params], 
     )
     gathered = gather(claim, {"test": hosted})
     assert not gathered.refused
-    return [[part.index for part in call] for call in gathered.calls[hosted]]
+    return [[part.index for part in call] for call in gathered.calls[hosted, None]]
 
 
 def test_equal_questions_count_once_and_stay_together() -> None:

@@ -102,9 +102,10 @@ class DeclarationSuite(SuiteBase):
                 )
 
     async def test_the_keys_of_a_batch_are_pure_and_hashable(self, stage: Stage) -> None:
-        """Items that were read apart and are the same have the same ``batch_key`` and the same ``question_key``."""
+        """Items that were read apart and are the same have the same ``batch_key``, ``question_key``, ``share_key``."""
         spec = stage.subject.spec
-        for name, key in (("batch_key", spec.batch_key), ("question_key", spec.question_key)):
+        keys = (("batch_key", spec.batch_key), ("question_key", spec.question_key), ("share_key", spec.share_key))
+        for name, key in keys:
             for params in _all_params(stage) if key is not None else ():
                 assert key is not None
                 found = _pure(stage, name, key, params)

@@ -154,6 +154,7 @@ SPEC_FIELDS = {
     "scopes",
     "batch_key",
     "question_key",
+    "share_key",
     "max_batch",
     "max_concurrent",
     "check",

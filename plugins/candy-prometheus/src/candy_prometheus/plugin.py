@@ -14,6 +14,7 @@ from candy_kit_promql import (
     batch_key,
     open_executor,
     question_key,
+    share_key,
 )
 
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
@@ -39,6 +40,7 @@ def candy_executors() -> Iterable[ExecutorSpec[MetricParams, MetricSettings]]:
         open=open_prometheus,
         batch_key=batch_key,
         question_key=question_key,
+        share_key=share_key,
         max_batch=MAX_BATCH,
         check=check,
     )

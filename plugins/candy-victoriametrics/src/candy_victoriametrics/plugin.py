@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 
-from candy_kit_promql import MAX_BATCH, MetricExecutor, MetricParams, batch_key, open_executor, question_key
+from candy_kit_promql import (
+    MAX_BATCH,
+    MetricExecutor,
+    MetricParams,
+    batch_key,
+    open_executor,
+    question_key,
+    share_key,
+)
 
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
 from candy_victoriametrics.dialect import VICTORIAMETRICS
@@ -35,6 +43,7 @@ def candy_executors() -> Iterable[ExecutorSpec[MetricParams, VictoriaMetricsSett
         open=open_victoriametrics,
         batch_key=batch_key,
         question_key=question_key,
+        share_key=share_key,
         max_batch=MAX_BATCH,
         check=check,
     )

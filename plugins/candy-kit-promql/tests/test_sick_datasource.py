@@ -1,0 +1,125 @@
+"""A datasource that hangs costs its own items alone: the others' are answered as if it were not there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, MetricSettings, batch_key, open_executor
+
+from candy_core import Item, Run, params_reader
+
+CONNECTIONS = 4
+NEVER = 3600
+LARGE = (
+    b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}, "more":"'
+    + b"x" * 1280 * 1024
+    + b'"}'
+)
+
+
+async def hangs(peer: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def values(executor: MetricExecutor, run: Run, queries: Sequence[str], datasource: str) -> list[str]:
+    """The value of each, asked in calls as the core makes them of their keys."""
+    calls: dict[object, list[Item[MetricParams]]] = {}
+    for index, query in enumerate(queries):
+        params = MetricParams(query=query, datasource=datasource)
+        calls.setdefault(batch_key(params), []).append(Item(index=index, id=index, name="", params=params))
+    found: dict[int, str] = {}
+
+    async def call(items: list[Item[MetricParams]]) -> None:
+        async for index, outcome in executor.run_batch(items, run):
+            found[index] = outcome.value
+
+    async with asyncio.TaskGroup() as group:
+        for items in calls.values():
+            group.create_task(call(items))
+    return [found[index] for index in range(len(queries))]
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # what a server sees has no event of its own
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "more"),
+    [("vector({})", 1), ("{}", 0)],  # a server that does not say what it is, is asked for that only if it may matter
+    ids=["together", "alone"],
+)
+async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_hang(
+    serve: Any, prometheus: str, make_context: Any, make_run: Any, pattern: str, more: int
+) -> None:
+    """The setting ``max_connections``: those to a datasource are its own."""
+    sick = await serve(hangs)
+    settings: dict[str, Any] = {
+        "datasources": {"well": {"url": prometheus}, "sick": {"url": sick.url, "timeout": NEVER}},
+        "max_connections": CONNECTIONS,
+    }
+    queries = [pattern.format(number) for number in range(100)]
+    async with (
+        open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor,
+        asyncio.TaskGroup() as group,
+    ):
+        hanging = group.create_task(values(executor, make_run(NEVER), queries, "sick"))
+        await until(lambda: sick.connections == CONNECTIONS + more)
+        async with asyncio.timeout(20):
+            found = await values(executor, make_run(), queries, "well")
+            assert found == [str(number) for number in range(100)]
+        assert sick.connections == CONNECTIONS + more, (
+            "the healthy one is done, and the sick one has no more than before"
+        )
+        health = await executor.health()
+        assert "datasource sick" in health.detail
+        assert "datasource well" not in health.detail
+        assert not hanging.done()
+        hanging.cancel()
+
+
+async def test_a_large_answer_waits_for_one_of_another_datasource_and_no_more(
+    serve: Any, make_context: Any, make_run: Any
+) -> None:
+    sent: list[bytes] = []
+    first_ends = asyncio.Event()
+
+    async def slow(peer: Any) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE[:-1])
+        sent.append(peer.request.body)
+        if b"query=first&" not in peer.request.body:
+            await asyncio.Event().wait()
+        await first_ends.wait()
+        await peer.send(LARGE[-1:])
+
+    async def quick(peer: Any) -> None:
+        await peer.answer(LARGE)
+        sent.append(peer.request.body)
+
+    settings: dict[str, Any] = {
+        "datasources": {
+            "slow": {"url": (await serve(slow)).url, "timeout": NEVER},
+            "quick": {"url": (await serve(quick)).url},
+        },
+        "batch_size": 0,
+    }
+    async with (
+        open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor,
+        asyncio.TaskGroup() as group,
+    ):
+        run = make_run(NEVER)
+        first = group.create_task(values(executor, run, ["first"], "slow"))
+        await until(lambda: len(sent) == 1)
+        waiting = group.create_task(values(executor, run, [f"m{number}" for number in range(5)], "slow"))
+        await until(lambda: len(sent) == 6)
+        healthy = group.create_task(values(executor, run, ["m"], "quick"))
+        await until(lambda: len(sent) == 7)
+        first_ends.set()
+        async with asyncio.timeout(20):
+            assert (await first, await healthy) == (["5"], ["5"])
+        assert not waiting.done()
+        waiting.cancel()
