@@ -103,9 +103,38 @@ async def test_what_one_version_of_prometheus_takes_is_not_refused_without_a_ser
     assert await problems(group(alert(expr=expression))) == []
 
 
-@pytest.mark.parametrize("expression", ["up default 0", "WITH (x = up) x", "sum(rate(x)) limit 5", "up[1i", "rubbish("])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "up default 0",
+        "WITH (x = up) x",
+        "sum(rate(x)) limit 5",
+        "rollup(up[1i])",
+        r"foo\(bar",
+        'up{a="(((["} # ]',
+        "no operator of anybody",
+    ],
+)
 async def test_metricsql_is_never_judged_by_a_parser_of_promql(problems: Callable[..., Any], expression: str) -> None:
     assert await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("sum(up", ") is missing at its end"),
+        ("sum(up))", ") closes nothing that is open"),
+        ("up[5m) > 1", ") closes nothing that is open"),
+        ('up{a="}"', "} is missing at its end"),
+    ],
+)
+async def test_brackets_of_metricsql_are_paired_without_a_server(
+    problems: Callable[..., Any], vmalert: Callable[[Any], str], expression: str, says: str
+) -> None:
+    """Contract §5: "Before anything is written each rule is checked (expression, ...)"."""
+    [found] = await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES)
+    assert (found.path, vmalert([group(alert(expr=expression))]) != "") == ("$.groups[0].rules[0].expr", True)
+    assert found.message.endswith(says)
 
 
 SAME_NAME = [

@@ -13,7 +13,7 @@ from candy_kit_rules.durations import (
     victoriametrics_duration_problem,
     victoriametrics_offset_problem,
 )
-from candy_kit_rules.expressions import promql_problem
+from candy_kit_rules.expressions import bracket_problem, promql_problem
 
 ExpressionProblem = Callable[[str, bool], str | None]
 """What is wrong with an expression as far as can be told here, or ``None``; and whether a server has accepted it."""
@@ -78,7 +78,8 @@ VICTORIAMETRICS_RULES = RuleDialect(
         "eval_offset": victoriametrics_offset_problem,
         "eval_delay": victoriametrics_offset_problem,
     },
+    expression=bracket_problem,
     same_expression=True,
     query_kinds=("", "prometheus"),
 )  # fmt: skip
-"""As vmalert reads them. MetricsQL is left to a server: a parser of PromQL would refuse what is right."""
+"""As vmalert reads them. Of MetricsQL only brackets are looked at: a parser of PromQL would refuse what is right."""

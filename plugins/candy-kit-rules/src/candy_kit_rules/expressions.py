@@ -15,6 +15,7 @@ MAX_NESTING = 100
 _OLDER = {"holt_winters": "double_exponential_smoothing"}
 """Functions under names that older servers have for them, and the parser does not know."""
 _OLDER_NAME = re.compile(rf"\b({'|'.join(_OLDER)})(?=\s*\()")
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _NO_RULE = {"MatrixSelector": "a range vector", "SubqueryExpr": "a range vector", "StringLiteral": "a text"}
 
 
@@ -28,6 +29,23 @@ def nesting_problem(expression: str) -> str | None:
         elif letter in ")]}":
             depth -= 1
     return f"expected at most {MAX_NESTING} brackets within each other" if deepest > MAX_NESTING else None
+
+
+def bracket_problem(expression: str, accepted: bool) -> str | None:
+    """Whether brackets are left open or closed twice: what no version of MetricsQL has, whose parser is the server's.
+
+    ``accepted``: a server has parsed it, and has the last word.
+    """
+    outside = bare(expression)
+    if accepted or "\\" in outside:  # names of metrics may hold escaped brackets
+        return None
+    awaited: list[str] = []
+    for letter in outside:
+        if letter in _CLOSING:
+            awaited.append(_CLOSING[letter])
+        elif letter in ")]}" and (not awaited or awaited.pop() != letter):
+            return f"the expression does not parse: {letter} closes nothing that is open"
+    return f"the expression does not parse: {awaited[-1]} is missing at its end" if awaited else None
 
 
 def promql_problem(expression: str, accepted: bool) -> str | None:
