@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that the servers of servers.txt are there and, with --kube, those of a Kubernetes cluster, and, with
-# --image, the programs of image-builders.txt.
+# Sees to it that the servers of servers.txt are there and, with --kube, those of a Kubernetes cluster and the
+# programs of kube-clients.txt, and, with --image, the programs of image-builders.txt.
 # With --optional a missing one is told, but is no failure unless CANDY_TEST_REQUIRE=all.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -9,7 +9,7 @@ optional='' kube='' lists=(servers.txt)
 for argument in "$@"; do
     case $argument in
         --optional) optional=yes ;;
-        --kube) kube=yes ;;
+        --kube) kube=yes lists+=(kube-clients.txt) ;;
         --image) lists+=(image-builders.txt) ;;
         *) echo "servers.sh: unknown argument $argument" >&2 && exit 2 ;;
     esac

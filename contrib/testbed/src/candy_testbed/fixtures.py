@@ -14,6 +14,7 @@ from candy_testbed.kube.fixtures import kube_cluster as kube_cluster
 from candy_testbed.kube.fixtures import kube_cluster_of_session as kube_cluster_of_session
 from candy_testbed.kube.fixtures import kube_controller_manager as kube_controller_manager
 from candy_testbed.kube.fixtures import kube_namespace as kube_namespace
+from candy_testbed.kube.fixtures import kubectl as kubectl
 from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.requirement import REQUIRE as REQUIRE
 from candy_testbed.requirement import give_up as give_up

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from candy_testbed.kube.cluster import KubeCluster
+from candy_testbed.kube.kubectl import Kubectl
 from candy_testbed.kube.servers import KubeControllerManager
-from candy_testbed.requirement import required
+from candy_testbed.requirement import give_up, required
+from candy_testbed.server import MissingServer
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +46,17 @@ def kube_controller_manager(kube_cluster: KubeCluster) -> Iterator[KubeControlle
     """A controller manager for :func:`kube_cluster`, for one test: Deployments make pods."""
     with required(kube_cluster.controller_manager()) as manager:
         yield manager
+
+
+@pytest.fixture
+def kubectl(kube_cluster: KubeCluster, tmp_path: Path) -> Kubectl:
+    """The administrator of :func:`kube_cluster`, with the real kubectl."""
+    home = tmp_path / "kubectl"
+    home.mkdir()
+    try:
+        return Kubectl(kube_cluster.kubeconfig, home)
+    except MissingServer as missing:
+        give_up(missing)
 
 
 @pytest.fixture(scope="session")
