@@ -120,9 +120,17 @@ async def test_without_known_hosts_nothing_is_connected(open_agent: Any) -> None
         assert not (await agent.health()).ok
 
 
-async def test_an_unknown_host_is_not_connected(agent: Any) -> None:
+async def test_a_known_hosts_file_that_is_not_there_is_named(open_agent: Any, tmp_path: Path) -> None:
+    async with open_agent(known_hosts=str(tmp_path / "nowhere")) as agent:
+        outcome = await agent.run(command="true", locale=Locale.EN)
+        why = f"CANDY_SSH_KNOWN_HOSTS: {tmp_path / 'nowhere'} cannot be read: No such file or directory"
+        assert (outcome.reason, outcome.message) == (Reason.NOT_CONFIGURED, f"Not configured: {why}")
+
+
+async def test_an_unknown_host_is_not_connected(agent: Any, sshd: Any) -> None:
     outcome = await agent.run(host="127.0.0.77", command="true")
     assert outcome.reason == Reason.HOST_KEY_MISMATCH
+    assert f"[127.0.0.77]:{sshd.port}" in outcome.message, "as the file would have it"
     assert agent.executor.pool.opened == 0
 
 

@@ -179,6 +179,8 @@ def _unable(host: Host, unable: Unable, locale: Locale) -> Outcome:
             message = texts.sentence(locale, texts.HOST_NOT_ALLOWED, host=host, setting=ALLOWED_HOSTS)
         case Reason.NOT_ALLOWED:
             message = texts.sentence(locale, texts.NOT_ALLOWED, why=unable.why)
+        case Reason.NOT_CONFIGURED if ": " in unable.why:
+            message = texts.sentence(locale, texts.NOT_USABLE, why=unable.why)
         case Reason.NOT_CONFIGURED:
             message = item_sentences.not_configured(locale, unable.why)
         case Reason.BAD_PARAMS:

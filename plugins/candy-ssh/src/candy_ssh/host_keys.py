@@ -86,7 +86,8 @@ class HostKeys:
         elif not pinned and not self._authorities:
             raise Unable(Reason.NOT_CONFIGURED, "CANDY_SSH_KNOWN_HOSTS")
         if not keys and not authorities:
-            raise Unable(Reason.HOST_KEY_MISMATCH, "no key of it is known")
+            where = "" if port == 22 else f", where it stands as [{host}]:{port}"
+            raise Unable(Reason.HOST_KEY_MISMATCH, f"no key of it is known{where}")
         return Trusted(keys=keys, authorities=authorities, revoked=revoked)
 
     async def _known(self, file: Path) -> asyncssh.SSHKnownHosts:

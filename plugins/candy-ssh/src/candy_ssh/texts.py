@@ -8,6 +8,7 @@ from candy_core import Catalogue
 
 HOST_NOT_ALLOWED = "Not allowed: {host} is not among the hosts of {setting} in the agent's configuration"
 NOT_ALLOWED = "Not allowed: {why}"
+NOT_USABLE = "Not configured: {why}"
 HOST_KEY_MISMATCH = "The host key of {host} is not trusted: {why}"
 AUTH_FAILED = "Logging in to {host} failed: {why}"
 LOST = "the connection was lost while the command ran"
