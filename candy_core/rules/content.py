@@ -21,8 +21,10 @@ DEFAULT_FOR = "5m"
 DEFAULT_LABELS: Mapping[str, str] = {"severity": "warning"}
 
 _RULE_FILE = re.compile(r"""^[ \t{]*(["']groups["']\s*:|groups\s*:(?=\s|$))""", re.MULTILINE)
-_OTHER_MAPPING = re.compile(r"""\A(?:[ \t]*(?:#.*)?\n|---.*\n)*["']?[A-Za-z_][\w-]*["']?:(?:\s|\Z)""")
-"""The first line is a key of YAML, which no expression is: after a colon the name of a series goes on."""
+_OTHER_DOCUMENT = re.compile(
+    r"""\A(?:[ \t]*(?:#.*)?\n|---.*\n)*[ \t]*(?:\[|(?:-[ \t]+)*["']?[A-Za-z_][\w-]*["']?:(?:\s|\Z))"""
+)
+"""The first line is a list, or a key of YAML, which no expression is: after a colon the name of a series goes on."""
 
 
 def groups_of(draft: RuleDraft, group: type[Any] | None) -> Groups:
@@ -71,7 +73,7 @@ def _read_text(text: str) -> Json:
         return as_json
     if _RULE_FILE.search(text):
         return read_yaml(text, path=PATH)
-    if _OTHER_MAPPING.match(text):
+    if _OTHER_DOCUMENT.match(text):
         raise _refused("expected an expression, or a rule file whose first key is groups")
     return None
 

@@ -18,6 +18,8 @@ NAMESPACE = "monitoring"
 Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+MOST_RULES = 10_000
+"""Rules of one sync, as many as a task may have items: to refuse a million of them one by one takes a gigabyte."""
 Mark = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -80,7 +82,7 @@ class SyncRequest:
 
     type: str | None = None
     namespace: Namespace | None = None
-    rules: tuple[Any, ...] | None = None
+    rules: Annotated[tuple[Any, ...], Meta(max_length=MOST_RULES)] | None = None
     prune: bool = False
     dry_run: bool = False
 

@@ -49,6 +49,16 @@ async def test_the_backend_holds_what_was_asked_for(place: Place) -> None:
     assert await sync(place, prune=True) == {"C": "deleted", "D": "deleted"}
 
 
+async def test_a_request_has_no_more_rules_than_can_be_looked_at(place: Place) -> None:
+    """Contract §7: at a body of CANDY_MAX_BODY 'the process stays below 400 MB'; a million numbers took a gigabyte."""
+    with pytest.raises(Invalid) as refused:
+        await place.rules.sync({"type": "unsteady", "rules": [1] * 10_001})
+    assert [(each.path, each.message) for each in refused.value.problems] == [
+        ("$.rules", "expected at most 10000 element(s)")
+    ]
+    assert set((await sync(place, *[entry("A", "")] * 10_000)).values()) == {"failed"}
+
+
 async def test_it_takes_one_list_and_the_writes_that_differ(place: Place) -> None:
     """Contract §5: 'in one list call plus the writes that differ'."""
     names = [f"r{number}" for number in range(40)]
