@@ -26,7 +26,7 @@ from candy_core.delivery import DeliveryService
 from candy_core.engine import Engine, EngineLimits, MemoryStore
 from candy_core.engine.spool import Spool
 from candy_core.errors import SettingsError
-from candy_core.heartbeat import HeartbeatService, Vitals
+from candy_core.heartbeat import HeartbeatService, Vitals, hands_over_key
 from candy_core.hosting import PluginHost
 from candy_core.hosting.health import Timing
 from candy_core.hosting.plugin_settings import PluginSettings
@@ -152,9 +152,14 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
     plugin_settings.require(settings.plugins_required)  # one that fails later only shows in /ready
     for warning in plugin_settings.warnings:
         log.warning("configuration", detail=warning)
-    if keys.generated is not None and settings.server_url is None:
-        detail = "nobody knows the agent's key: set CANDY_API_KEY, or CANDY_SERVER_URL to hand it to Candy-Server"
-        log.warning("configuration", detail=detail)
+    if keys.generated is not None and not hands_over_key(settings):
+        way = "set CANDY_API_KEY, or CANDY_SERVER_URL to hand it to Candy-Server"
+        if settings.server_url is not None:
+            way = (
+                "it is not sent to another machine over plain http: set CANDY_API_KEY, give CANDY_SERVER_URL an https"
+                " address, or allow it with CANDY_HEARTBEAT_KEY_PLAINTEXT=true"
+            )
+        log.warning("configuration", detail=f"nobody knows the agent's key: {way}")
 
     def context(plugin: str) -> PluginContext:
         return PluginContext(

@@ -20,7 +20,8 @@ from candy_core.config.runtime import RuntimeConfig
 from candy_core.config.settings import Address, Settings
 from candy_core.errors import BackendUnavailable, CandyError, NotFound
 from candy_core.heartbeat.cluster_figures import ClusterFigures, HostedProbe
-from candy_core.heartbeat.own_address import OwnAddress, is_loopback
+from candy_core.heartbeat.handing_over import hands_over_key
+from candy_core.heartbeat.own_address import OwnAddress
 from candy_core.metrics import Metrics
 from candy_core.model.heartbeat import AgentStatus, Heartbeat, PluginBrief, QueueBrief
 from candy_core.model.secret import Secret
@@ -275,9 +276,7 @@ class HeartbeatService:
         return AgentStatus.BUSY if counts.pending > self._settings.busy_above else AgentStatus.RUNNING
 
     def _key_to_hand_over(self) -> Secret | None:
-        url = self._settings.server_url or ""
-        allowed = url.startswith("https://") or is_loopback(url) or self._settings.heartbeat_key_plaintext
-        return self._vitals.agent_key() if allowed else None
+        return self._vitals.agent_key() if hands_over_key(self._settings) else None
 
     async def _close(self) -> None:
         if self._session is not None:

@@ -199,9 +199,16 @@ def test_an_address_in_use_is_one_line_too(agent: Agent) -> None:
     assert answer.stderr.count("\n") == 1
 
 
-def test_a_key_that_nobody_can_know_is_warned_of(agent: Agent) -> None:
-    """Without a key the agent makes one, and without Candy-Server there is nobody to tell."""
-    environ = {**agent.environ, "CANDY_LISTEN": "127.0.0.1:0"}
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [({}, "CANDY_SERVER_URL to hand it"), ({"CANDY_SERVER_URL": "http://0.0.0.0:1"}, "CANDY_HEARTBEAT_KEY_PLAINTEXT")],
+)
+def test_a_key_that_nobody_can_know_is_warned_of(agent: Agent, given: dict[str, str], advice: str) -> None:
+    """Without a key the agent makes one. Contract §1: "only then, and only over https or loopback unless …" is it told.
+
+    Without Candy-Server there is nobody to tell; and 0.0.0.0 is no loopback address, though it leads here.
+    """
+    environ = {**agent.environ, "CANDY_LISTEN": "127.0.0.1:0", **given}
     command = [sys.executable, "-m", "candy_core", "serve"]
     with subprocess.Popen(command, env=environ, cwd=agent.folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -212,6 +219,7 @@ def test_a_key_that_nobody_can_know_is_warned_of(agent: Agent) -> None:
     # Plugins that are installed here may warn, too: of a cluster that is missing, say.
     (warning,) = [line for line in lines if (line["level"], line["event"]) == ("warning", "configuration")]
     assert "CANDY_API_KEY" in warning["detail"]
+    assert advice in warning["detail"]
 
 
 def test_serve_logs_json_on_stdout_and_ends_with_0_after_sigterm(agent: Agent) -> None:
