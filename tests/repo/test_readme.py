@@ -54,10 +54,10 @@ async def test_the_tour_can_be_followed(readme: str, prometheus: str) -> None:
     if shutil.which("curl") is None:
         missing = pytest.fail if os.environ.get("CANDY_TEST_REQUIRE") == "all" else pytest.skip
         missing("curl is not installed: sudo apt-get install curl")
-    (tour,) = [block for block in blocks(readme, "sh") if "alias candy=" in block]
+    (tour,) = [block for block in blocks(readme, "sh") if "candy() {" in block]
     agent = AgentProcess(env={"CANDY_API_KEY": KEY, "CANDY_PROMETHEUS_URL": prometheus, "AGENT_ID": "tour"})
     async with agent:
-        script = "set -e; shopt -s expand_aliases\n" + tour.replace("127.0.0.1:8888", agent.address)
+        script = "set -e\n" + tour.replace("127.0.0.1:8888", agent.address)
         # A pause where a reader has one, so that the task has ended.
         script = script.replace("candy -X DELETE", "sleep 1\ncandy -X DELETE")
         done = await asyncio.create_subprocess_exec(
@@ -78,6 +78,7 @@ async def test_the_tour_can_be_followed(readme: str, prometheus: str) -> None:
 
 @both
 async def test_the_plugin_in_one_screen_runs(readme: str, tmp_path: Path) -> None:
+    noun = {"README.md": "path", "README.zh.md": "路径"}[readme]
     (project,) = blocks(readme, "toml")
     (module,) = blocks(readme, "python")
     package = tmp_path / "project" / "src" / "candy_disk"
@@ -99,7 +100,7 @@ async def test_the_plugin_in_one_screen_runs(readme: str, tmp_path: Path) -> Non
             assert answer.status == 202
         result = await ended(client, "disk-1")
     assert result["results"][0]["status"] == "normal", result
-    assert result["results"][0]["message"] == "所有节点的值都在阈值 100.00 范围内"
+    assert result["results"][0]["message"] == f"所有{noun}的值都在阈值 100.00 范围内"
 
 
 async def ended(client: aiohttp.ClientSession, task_id: str) -> dict[str, Any]:
