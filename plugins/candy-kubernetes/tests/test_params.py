@@ -41,6 +41,7 @@ def test_an_empty_namespace_is_all_of_them() -> None:
         ({"check": "pods", "namespaces": "a"}, "namespaces"),
         ({"check": "pods", "namespace": "../../secrets"}, "namespace"),
         ({"check": "pods", "namespace": "a\n"}, "namespace"),
+        ({"check": "pods", "label_selector": "app=shop\0,tier=web"}, "label_selector"),
         ({"check": "pods", "threshold": "many"}, "threshold"),
         ({"check": "pods", "critical": "nan"}, "critical"),
         ({"check": "pods", "restarts": "-1"}, "restarts"),

@@ -32,8 +32,9 @@ class KubernetesParams:
     """What an item is told. ``check`` alone is required.
 
     ``namespace`` is one namespace, all of them where it is missing or empty; ``label_selector`` is Kubernetes' own
-    language. ``threshold`` and ``critical`` are compared with the number of offenders; without ``threshold`` one is
-    enough for a warning. ``no_data`` is the status where there is nothing to check at all.
+    language (which ends, for an API server, at a U+0000: it would look at more than was meant). ``threshold`` and
+    ``critical`` are compared with the number of offenders; without ``threshold`` one is enough for a warning.
+    ``no_data`` is the status where there is nothing to check at all.
 
     The rest is for some checks alone, and ``None`` stands for the check's own default: ``grace`` (pods, volumes) is how
     long an object may be on its way, ``restarts`` (pods) how many restarts are no offence yet, ``cordoned`` (nodes)
@@ -43,7 +44,7 @@ class KubernetesParams:
 
     check: CheckName
     namespace: Annotated[str, Meta(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] | None = None
-    label_selector: Annotated[str, Meta(max_length=4096)] = ""
+    label_selector: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")] = ""
     threshold: Threshold = ANY_OFFENDER
     critical: Threshold | None = None
     no_data: ItemStatus | None = None
