@@ -74,6 +74,37 @@ async def test_of_many_that_make_it_at_once_one_does(
             assert Counter(status for status, _ in answers) == {201: 1, 409: 5}
 
 
+async def test_of_a_thousand_rules_the_three_bad_ones_are_named_and_the_others_hold(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
+) -> None:
+    """Contract §5: 'One bad rule never costs the others'; 'each error names group, rule and field'."""
+    alert = {"alert": "Fine", "expr": "up == 0"}
+    file = [{"name": "first", "rules": [alert]}, {"name": "second", "rules": [alert, alert]}]
+    bad = {
+        "Rule7": ("$.groups[1].rules[1].expr", {"expr": "rate(up[5m]"}),
+        "Rule400": ("$.groups[1].rules[1].for", {"for": "soon"}),
+        "Rule999": ("$.groups[1].rules[1].labels.not-a-name", {"labels": {"not-a-name": "x"}}),
+    }
+    rules = entries(1000)
+    for rule in rules:
+        if rule["name"] in bad:
+            last = {**alert, "alert": "Bad", **bad[rule["name"]][1]}
+            rule["content"] = {"groups": [file[0], {**file[1], "rules": [alert, last]}]}
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        answer = await sync(agent, kube_namespace, rules)
+        failed = {each["name"]: each["errors"] for each in answer["results"] if each["result"] == "failed"}
+        assert {name: [error["path"] for error in errors] for name, errors in failed.items()} == {
+            name: [path] for name, (path, _) in bad.items()
+        }, failed
+        assert Counter(each["result"] for each in answer["results"]) == {"created": 997, "failed": 3}
+        held = kube_cluster.api.items(VERSION, KIND, namespace=kube_namespace)
+        assert {each["metadata"]["name"] for each in held} == {
+            rule["name"].lower() for rule in rules if rule["name"] not in bad
+        }
+        again = await sync(agent, kube_namespace, rules, prune=True)
+        assert (again["summary"]["unchanged"], again["summary"]["failed"]) == (997, 3)
+
+
 async def test_a_sync_ends_right_though_the_api_server_is_killed_in_the_middle(
     start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
 ) -> None:
@@ -89,6 +120,7 @@ async def test_a_sync_ends_right_though_the_api_server_is_killed_in_the_middle(
             while held() < 40:
                 await asyncio.sleep(0.01)
         kube_cluster.kill_api_server()
+        assert not running.done()
         kube_cluster.start_api_server()
         answer = await running
         assert answer["summary"] == {
