@@ -21,7 +21,7 @@ def test_the_defaults_allow_templates_and_nothing_else() -> None:
     settings = read()
     assert settings.allow_command is False
     assert settings.builtin_templates is True
-    assert settings.limits.options() == ()
+    assert settings.limits.bounds() == {}
 
 
 def test_settings_may_all_be_texts() -> None:
@@ -34,7 +34,7 @@ def test_settings_may_all_be_texts() -> None:
         grace="0.5",
     )
     assert settings.templates == (Path("/etc/a.yaml"), Path("/etc/b.yaml"))
-    assert settings.limits.options() == ("--cpu=10:10", "--nofile=64:64")
+    assert settings.limits.bounds() == {"cpu": 10, "nofile": 64}
     assert settings.umask.bits == 0o027
     assert str(settings.umask) == "0027"
 
@@ -67,7 +67,6 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
         ({"cwd": "/no/such/folder"}, "cwd: /no/such/folder"),
         ({"user": "no-such-user"}, "user: this host has no user no-such-user"),
         ({"templates": "/no/such/file"}, "templates: /no/such/file cannot be read"),
-        ({"limits": {"files": 64}, "path": "/no/such/folder"}, "limits: they need the program prlimit"),
     ],
 )
 async def test_what_this_host_does_not_have_is_named_when_the_plugin_is_opened(

@@ -146,9 +146,10 @@ class BashExecutor:
             await asyncio.sleep(0.01)
 
     async def health(self) -> Health:
-        """Whether the shell is there, and orphans stay in sight."""
-        if not await asyncio.to_thread(os.access, self.launcher.shell, os.X_OK):
-            return Health(ok=False, detail=f"{self.launcher.shell} may not be executed")
+        """Whether the shell is there, if one may be asked for, and orphans stay in sight."""
+        shell = self.launcher.shell
+        if shell is not None and not await asyncio.to_thread(os.access, shell, os.X_OK):
+            return Health(ok=False, detail=f"{shell} may not be executed")
         if not self.adoption.subreaper:
             return Health(ok=False, detail=texts.NO_SUBREAPER)
         return Health(ok=True)

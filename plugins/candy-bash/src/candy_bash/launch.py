@@ -7,12 +7,14 @@ import pwd
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
 from candy_kit_command import MARK, Command
 
+from candy_bash import limiting
 from candy_bash.adoption import Adoption, Lineage
 from candy_bash.settings import BashSettings
 from candy_core import SettingsError
@@ -39,9 +41,9 @@ class Started:
 
 @frozen(kw_only=True)
 class Launcher:
-    """What all commands have in common."""
+    """What all commands have in common. ``shell`` is ``None`` where free-form commands are off: only these need one."""
 
-    shell: str
+    shell: str | None
     cwd: str
     environment: Mapping[str, str]
     umask: int
@@ -53,21 +55,14 @@ class Launcher:
     @classmethod
     def make(cls, settings: BashSettings, adoption: Adoption) -> Launcher:
         """Look up what the settings name. Raises :class:`SettingsError` for what this host does not have."""
-        shell = settings.shell or next((path for path in map(Path, ("/bin/bash", "/bin/sh")) if path.exists()), None)
-        if shell is None or not os.access(shell, os.X_OK):
-            raise SettingsError(f"shell: {shell or '/bin/sh'} is no program that the agent may run")
         if not settings.cwd.is_dir():
             raise SettingsError(f"cwd: {settings.cwd} is no folder")
-        options = settings.limits.options()
-        prlimit = shutil.which("prlimit", path=settings.path) if options else ""
-        if prlimit is None:
-            raise SettingsError("limits: they need the program prlimit (of util-linux), which path does not hold")
         return cls(
-            shell=str(shell),
+            shell=_shell(settings) if settings.allow_command else None,
             cwd=str(settings.cwd),
             environment={"PATH": settings.path, "LANG": "C.UTF-8", **settings.env},
             umask=settings.umask.bits,
-            prefix=(prlimit, *options, "--") if prlimit else (),
+            prefix=_limiting(settings),
             path=settings.path,
             identity=None if settings.user is None else _identity(settings.user),
             adoption=adoption,
@@ -75,7 +70,11 @@ class Launcher:
 
     def start(self, command: Command) -> Started:
         """Fork and execute. Raises ``OSError``; ``FileNotFoundError`` for a program that is not there."""
-        argv = (self.shell, "-c", command.shell) if command.shell is not None else command.argv
+        argv = command.argv
+        if command.shell is not None:
+            if self.shell is None:
+                raise ValueError("no shell was looked for, since free-form commands are off")
+            argv = (self.shell, "-c", command.shell)
         if self.prefix:
             found = shutil.which(argv[0], path=self.path)
             if found is None:
@@ -121,6 +120,27 @@ class Launcher:
             group=None if identity is None else identity.group,
             extra_groups=None if identity is None else identity.groups,
         )
+
+
+def _shell(settings: BashSettings) -> str:
+    shell = settings.shell or next((path for path in map(Path, ("/bin/bash", "/bin/sh")) if path.exists()), None)
+    if shell is None or not os.access(shell, os.X_OK):
+        raise SettingsError(f"shell: {shell or '/bin/sh'} is no program that the agent may run")
+    return str(shell)
+
+
+def _limiting(settings: BashSettings) -> tuple[str, ...]:
+    """What a command line begins with that sets the limits: prlimit, else a Python, which takes longer to start."""
+    bounds = settings.limits.bounds()
+    if not bounds:
+        return ()
+    prlimit = shutil.which("prlimit", path=settings.path)
+    if prlimit is not None:
+        return (prlimit, *(f"--{name}={bound}:{bound}" for name, bound in bounds.items()), "--")
+    if not sys.executable:
+        raise SettingsError("limits: they need the program prlimit (of util-linux) in path, or a Python that is a file")
+    script = str(Path(limiting.__file__))
+    return (sys.executable, "-I", "-S", script, *(f"{name}={bound}" for name, bound in bounds.items()), "--")
 
 
 def _identity(name: str) -> Identity | None:

@@ -48,10 +48,10 @@ class Limits:
     files: Annotated[int, Meta(ge=8)] | None = None
     processes: Annotated[int, Meta(ge=1)] | None = None
 
-    def options(self) -> tuple[str, ...]:
-        """The options of ``prlimit`` that set them."""
+    def bounds(self) -> Mapping[str, int]:
+        """Those that are given, by the names that ``prlimit`` and ``RLIMIT_…`` have for them."""
         given = {"cpu": self.cpu, "as": self.memory, "nofile": self.files, "nproc": self.processes}
-        return tuple(f"--{name}={bound}:{bound}" for name, bound in given.items() if bound is not None)
+        return {name: bound for name, bound in given.items() if bound is not None}
 
 
 @frozen(kw_only=True)
