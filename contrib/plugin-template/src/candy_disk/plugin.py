@@ -12,6 +12,7 @@ from attrs import frozen
 from candy_core import (
     ExecutorSpec,
     Item,
+    Locale,
     Outcome,
     PluginContext,
     Reason,
@@ -63,6 +64,8 @@ class DiskExecutor:
             threshold=item.params.threshold,
             critical=item.params.critical,
             locale=run.locale,
+            # What a sample is; else the sentences speak of nodes.
+            noun="path" if run.locale is Locale.EN else "路径",
             head=(f"Path: {path}", f"Used: {usage.used} of {usage.total} bytes"),
         )
 
