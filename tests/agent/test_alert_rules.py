@@ -80,7 +80,7 @@ async def test_of_a_thousand_rules_the_three_bad_ones_are_named_and_the_others_h
     """Contract §5: 'One bad rule never costs the others'; 'each error names group, rule and field'."""
     alert = {"alert": "Fine", "expr": "up == 0"}
     file = [{"name": "first", "rules": [alert]}, {"name": "second", "rules": [alert, alert]}]
-    bad = {
+    bad: dict[str, tuple[str, dict[str, Any]]] = {
         "Rule7": ("$.groups[1].rules[1].expr", {"expr": "rate(up[5m]"}),
         "Rule400": ("$.groups[1].rules[1].for", {"for": "soon"}),
         "Rule999": ("$.groups[1].rules[1].labels.not-a-name", {"labels": {"not-a-name": "x"}}),
