@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from candy_core import Invalid, ItemStatus, Locale, Outcome, Reason, SettingsErr
 
 Load = Callable[..., Catalogue]
 Ask = Callable[..., Command | Outcome]
+README = Path(__file__).parents[1] / "README.md"
 
 LIST = """
 templates:
@@ -228,13 +230,33 @@ def test_the_built_in_templates_are_described_and_start_with_a_program() -> None
             assert not parameter.leading_dash
 
 
-def test_the_example_of_the_readme_is_a_template(load: Load, ask: Ask) -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    [example] = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    args = {"word": "no such file", "file": "/var/log/syslog", "ignore_case": "true"}
-    command = ask(load(example), {"template": "log_errors", "args": args})
+@pytest.mark.parametrize(
+    ("args", "lines"),
+    [
+        ({"word": "no such file", "ignore_case": "true"}, 2),
+        ({"word": "no such file"}, 1),
+        ({"word": "no such file", "ignore_case": "true", "limit": 1}, 1),
+        ({"word": "out of memory"}, 0),
+    ],
+)
+def test_the_example_of_the_readme_counts_and_a_log_without_the_word_is_no_failure(
+    load: Load, ask: Ask, tmp_path: Path, args: dict[str, Any], lines: int
+) -> None:
+    """Contract §3: exit 0 is `normal`, else `failed`."""
+    [example] = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    log = tmp_path / "log"
+    log.write_text("open: No such file\nread: done\nopen: no such file\n")
+    catalogue = load(example.replace("/var/log", str(tmp_path)))
+    command = ask(catalogue, {"template": "log_errors", "args": {"file": str(log)} | args})
     assert isinstance(command, Command)
-    expected = "grep --count --ignore-case --fixed-strings -- 'no such file' /var/log/syslog"
-    assert command.label == expected
-    names = set(re.findall(r"`([a-z_]+)`", readme))
-    assert set(Catalogue.load(CommandSettings()).templates) <= names
+    done = subprocess.run(command.argv, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{lines}\n", "")
+
+
+def test_the_table_of_the_readme_has_every_built_in_template_with_its_arguments() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \|([^|]*)\|[^|]*\|$", README.read_text(), re.MULTILINE))
+    templates = Catalogue.load(CommandSettings()).templates
+    assert set(templates) <= set(rows)
+    for name, template in templates.items():
+        told = re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", rows[name]))
+        assert set(told) == set(template.params), name
