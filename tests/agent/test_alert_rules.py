@@ -160,14 +160,14 @@ async def test_without_a_cluster_it_is_503_and_everything_else_works(start_agent
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 async def test_the_commands_of_the_readme_work(start_agent: StartAgent, kube_cluster: KubeCluster, readme: str) -> None:
-    """As they stand there, one after the other, with the alias that its tour defines."""
+    """As they stand there, one after the other, with the function that its tour defines."""
     text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
     (block,) = [found for found in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "api/alert-rules" in found]
-    (alias,) = re.findall(r"^alias candy=.*$", text, re.MULTILINE)
+    (function,) = re.findall(r"^candy\(\) .*$", text, re.MULTILINE)
     namespace = kube_cluster.create_namespace("monitoring")
     try:
         async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
-            before = f"shopt -s expand_aliases\nAGENT={agent.process.url} KEY={KEY}\n{alias}\n"
+            before = f"AGENT={agent.process.url} KEY={KEY}\n{function}\n"
             shell = await asyncio.create_subprocess_exec("bash", "-c", before + block, stdout=PIPE, stderr=PIPE)
             out, errors = await shell.communicate()
     finally:
