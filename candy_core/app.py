@@ -127,10 +127,12 @@ class Agent:
         return f"{'https' if self.services.settings.tls else 'http'}://{host}:{self.address.port}"
 
     async def shut_down(self) -> None:
-        """Take no more tasks, let running ones end within the grace, cancel the rest, send what is due."""
+        """Take no more work, let tasks and writes of rules end within the grace, stop the rest, and send what is due."""
         services = self.services
         end = time.monotonic() + services.settings.shutdown_grace + SHUTDOWN_SECONDS - CLOSING_SECONDS - LEAVING_SECONDS
-        await services.engine.drain(services.settings.shutdown_grace)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(services.engine.drain(services.settings.shutdown_grace))
+            group.create_task(services.rules.drain(services.settings.shutdown_grace))
         await services.delivery.flush(max(1.0, end - time.monotonic()))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -137,16 +136,3 @@ class Backends:
 
     def _backend(self, type_name: str, hosted: Hosted[RuleBackend]) -> Backend:
         return Backend(type_name=type_name, hosted=hosted, calls=self._calls, log=self._log)
-
-
-@asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Bound what is done inside; raises :class:`BackendUnavailable` when the time is up."""
-    try:
-        async with asyncio.timeout(seconds) as timer:
-            yield
-    except TimeoutError:
-        if not timer.expired():
-            raise
-        why = f"no answer within {seconds:g} s; what was asked for may or may not have been done"
-        raise BackendUnavailable(why) from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from attrs import Factory, frozen
 
@@ -15,12 +16,13 @@ from candy_core.model.rule import RuleRef, StoredRule
 from candy_core.model.task import Json
 from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Absent, Anything, RuleBackend, Version
-from candy_core.rules.backends import Backend, Backends, within
+from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import RuleAnswer, RuleDeletion, RuleList, RuleRequest, SyncAnswer
 from candy_core.rules.listing import Lister, ListFilter
 from candy_core.rules.marks import answer_of
 from candy_core.rules.reading import read_wanted
 from candy_core.rules.sync import Synchronizer
+from candy_core.rules.under_way import UnderWay
 from candy_core.rules.writing import Retrying, Writes
 
 
@@ -57,13 +59,18 @@ class RuleService:
         self._timing = timing or RuleTiming()
         self._writes = Writes(metrics, logger)
         self._lister = Lister(self._backends)
+        self._under_way = UnderWay()
         self._sync = Synchronizer(
-            self._backends, self._writes, concurrency=self._timing.concurrency, retrying=self._timing.retrying
+            self._backends,
+            self._writes,
+            self._under_way,
+            concurrency=self._timing.concurrency,
+            retrying=self._timing.retrying,
         )
 
     async def create(self, body: Json, *, seconds: float | None = None) -> tuple[RuleAnswer, bool]:
         """A rule that is not there yet, and whether it was written (not for a dry run). Raises ``Exists``."""
-        async with within(seconds or self._timing.one):
+        async with self._writing(seconds):
             request, wanted = await asyncio.to_thread(read_wanted, body, RuleRequest, self._backends)
             if wanted.version:
                 raise Invalid(
@@ -80,7 +87,7 @@ class RuleService:
 
         Without ``resource_version`` the change is based on what is there now.
         """
-        async with within(seconds or self._timing.one):
+        async with self._writing(seconds):
             request, wanted = await asyncio.to_thread(read_wanted, body, RuleRequest, self._backends)
             backend = wanted.backend
             version = wanted.version or (await backend.get(wanted.rule.ref)).version
@@ -91,7 +98,7 @@ class RuleService:
 
     async def delete(self, body: Json, *, seconds: float | None = None) -> RuleAnswer:
         """Remove a rule, and give what it was. Raises as :meth:`read`, and ``NotManaged`` and ``Stale``."""
-        async with within(seconds or self._timing.one):
+        async with self._writing(seconds):
             request = request_reader.read(body, RuleDeletion)
             ref = RuleRef(name=request.name, namespace=request.namespace)
             backend, _ = await self._find(ref, request.type, "$.type")
@@ -102,7 +109,7 @@ class RuleService:
 
     async def read(self, ref: RuleRef, type_name: str | None, *, seconds: float | None = None) -> RuleAnswer:
         """A rule. Raises ``NotFound``, and ``Conflict`` where several backends hold it and no type is named."""
-        async with within(seconds or self._timing.one):
+        async with self._under_way.within(seconds or self._timing.one):
             backend, stored = await self._find(ref, type_name, "query.type")
             return await _answer(stored or await backend.get(ref), backend)
 
@@ -110,12 +117,23 @@ class RuleService:
         self, where: ListFilter, *, limit: int, cursor: str | None, seconds: float | None = None
     ) -> RuleList:
         """A page of the rules of all backends, or of one; what could not be asked stands beside them."""
-        async with within(seconds or self._timing.page):
+        async with self._under_way.within(seconds or self._timing.page):
             return await self._lister.page(where, limit=limit, cursor=cursor)
 
     async def sync(self, body: Json, *, seconds: float | None = None) -> SyncAnswer:
         """Make the backends hold what the request names, or without ``rules`` report what has drifted."""
-        return await self._sync.run(body, seconds or self._timing.sync)
+        with self._under_way.call(writes=True):
+            return await self._sync.run(body, seconds or self._timing.sync)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse writes with ``Draining``, and let those under way end within ``seconds``; the rest are cut short."""
+        await self._under_way.drain(seconds)
+
+    @asynccontextmanager
+    async def _writing(self, seconds: float | None) -> AsyncIterator[None]:
+        with self._under_way.call(writes=True):
+            async with self._under_way.within(seconds or self._timing.one):
+                yield
 
     async def _find(self, ref: RuleRef, type_name: str | None, path: str) -> tuple[Backend, StoredRule | None]:
         """The backend that holds a rule; where one is named it is that, and it was not asked."""

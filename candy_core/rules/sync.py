@@ -14,10 +14,11 @@ from candy_core.codec import request_reader
 from candy_core.errors import BackendUnavailable, CandyError, Exists, Invalid, Problem, Retriable
 from candy_core.model.rule import StoredRule
 from candy_core.model.task import Json
-from candy_core.rules.backends import Backend, Backends, within
+from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import SyncAnswer, SyncRequest, SyncResult, SyncSummary
 from candy_core.rules.marks import has_drifted, is_like
 from candy_core.rules.plan import Place, Plan, likely_places, place_of, plan_of, to_be_pruned
+from candy_core.rules.under_way import UnderWay
 from candy_core.rules.writing import Carrier, Patience, Retrying, Writes
 
 _ONE_LIST = 5000
@@ -114,6 +115,7 @@ class Synchronizer:
 
     backends: Backends
     writes: Writes
+    under_way: UnderWay
     concurrency: int = field(kw_only=True)
     retrying: Retrying = field(kw_only=True)
 
@@ -127,18 +129,18 @@ class Synchronizer:
         if request.rules is None:
             if request.prune:
                 raise Invalid([Problem("$.rules", "is required where prune is asked for: prune keeps what is named")])
-            async with within(seconds):
+            async with self.under_way.within(seconds):
                 return await self._drift(request)
         end = asyncio.get_running_loop().time() + seconds
         with self.writes.syncing():
-            async with within(seconds):
+            async with self.under_way.within(seconds):
                 plan, listed = await self._prepare(request, request.rules)
             _raise_if_nothing_answers(listed)
             patience = Patience(self.retrying, self.retrying.window)
             carrier = Carrier(writes=self.writes, patience=patience, dry_run=request.dry_run)
             sync = _Sync(plan=plan, carrier=carrier, places=asyncio.Semaphore(self.concurrency), listed=listed)
             try:
-                async with asyncio.timeout_at(end) as timer:
+                async with self.under_way.until(end) as timer:
                     await self._write(sync)
             except TimeoutError:
                 if not timer.expired():

@@ -31,7 +31,7 @@ from candy_core.web.requests import read_json
 from candy_core.web.services import Services
 
 PATH = "/api/alert-rules"
-_WRITES = ("not_managed", "not_found", "stale", "field_conflict", "overloaded", "backend_unavailable")
+_WRITES = ("not_managed", "not_found", "stale", "field_conflict", "draining", "overloaded", "backend_unavailable")
 
 
 @frozen(kw_only=True)
@@ -150,7 +150,7 @@ def operations(services: Services) -> tuple[Operation, ...]:
                 200: Answer("A dry run: the rule as it would be held.", RuleAnswer),
                 201: Answer("The rule was made.", RuleAnswer, headers={"Location": "The rule's path."}),
             },
-            codes=("exists", "field_conflict", "overloaded", "backend_unavailable"),
+            codes=("exists", "field_conflict", "draining", "overloaded", "backend_unavailable"),
         ),
         Operation(
             method="PUT",
@@ -190,7 +190,7 @@ def operations(services: Services) -> tuple[Operation, ...]:
             query=WriteQuery,
             body=SyncRequest,
             answers={200: Answer("What became of each rule.", SyncAnswer)},
-            codes=("overloaded", "backend_unavailable"),
+            codes=("draining", "overloaded", "backend_unavailable"),
         ),
         Operation(
             method="GET",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from candy_server.server import CandyServer
-from candy_testbed import AgentProcess
+from candy_testbed import AgentProcess, KubeCluster
 
 from .conftest import StartAgent
 
@@ -77,6 +77,25 @@ def stubborn(tmp_path: Path) -> dict[str, str]:
 def task(task_id: str, **params: object) -> Mapping[str, Any]:
     """A task of one item that cannot be stopped."""
     return {"task_id": task_id, "items": [{"id": 1, "type": "stubborn", "params": params}]}
+
+
+async def test_a_sync_of_rules_under_way_is_done_and_answered(
+    start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
+) -> None:
+    """Contract §6: "running ones get CANDY_SHUTDOWN_GRACE": a caller hears what became of every rule."""
+    path = f"/apis/monitoring.coreos.com/v1/namespaces/{kube_namespace}/prometheusrules"
+    rules = [{"name": f"Rule{number}", "content": "up == 0"} for number in range(300)]
+    body = {"type": "prometheus", "namespace": kube_namespace, "rules": rules}
+    async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
+        syncing = asyncio.create_task(agent.post("/api/alert-rules/sync", body))
+        async with asyncio.timeout(20):
+            while not kube_cluster.api.request("GET", path, query={"limit": "1"})["items"]:
+                await asyncio.sleep(0.01)
+        os.kill(agent.process.pid, signal.SIGTERM)
+        status, answer = await syncing
+        await asyncio.to_thread(agent.process.stop)
+        assert agent.process.exit_code == 0
+    assert (status, answer["summary"]["created"]) == (200, 300)
 
 
 @pytest.mark.parametrize("how", ["task", "thread"])
