@@ -7,8 +7,22 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+if [[ $# == 0 || $1 == -* ]]; then
+    echo "usage: contrib/image/without-docker.sh TAG [--build-arg NAME=VALUE]…" >&2
+    exit 2
+fi
 tag=$1
 shift
+for program in buildah mmdebstrap; do
+    if ! command -v "$program" >/dev/null; then
+        echo "without-docker.sh: $program is missing: sudo apt-get install $program" >&2
+        exit 1
+    fi
+done
+if [[ $EUID != 0 ]]; then
+    echo "without-docker.sh: needs root, to make the root of an image: run it with sudo" >&2
+    exit 1
+fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/candy-agent
 store=${STORE:-$cache/images}
 mkdir -p "$cache" "$store"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -88,6 +90,34 @@ def test_rights_over_rules_and_secrets_are_given_in_the_named_namespaces_alone(r
 def test_without_rights_there_is_no_empty_role(render: Path, tmp_path: Path) -> None:
     rbac = {"inspect": False, "ruleNamespaces": [], "certificateNamespaces": []}
     assert not [item["kind"] for item in rendered(render, tmp_path, rbac=rbac) if "Role" in item["kind"]]
+
+
+def test_the_values_of_the_readme_name_keys_that_become_files(render: Path, tmp_path: Path) -> None:
+    readme = (ROOT / "contrib/kubernetes/README.md").read_text()
+    (values,) = re.findall(r"^```yaml\n# my-values\.yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    items = {item["kind"]: item for item in rendered(render, tmp_path, **yaml.safe_load(values))}
+    written = items["ConfigMap"]["data"]["agent.yaml"]
+    settings = yaml.safe_load(written)
+    files = {Path(path) for name, path in settings.items() if name.endswith("_file")}
+    assert files == {Path("/run/secrets/candy-agent") / key for key in items["Secret"]["stringData"]}
+    service = items["Service"]["metadata"]
+    assert settings["agent_endpoint"] == f"http://{service['name']}.{service['namespace']}.svc:8888"
+    file = tmp_path / "agent.yaml"
+    file.write_text(written.replace("/run/secrets/candy-agent", str(tmp_path)))
+    for name, key in items["Secret"]["stringData"].items():
+        (tmp_path / name).write_text(key)
+    command = [sys.executable, "-m", "candy_core", "check-config", "--config", str(file)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_role_for_certificates_in_the_manifests_is_the_chart_s(render: Path, tmp_path: Path) -> None:
+    lines = (ROOT / "contrib/kubernetes/candy-agent.yaml").read_text().splitlines()
+    start = lines.index("# ---")
+    end = lines.index("---", start)
+    commented = yaml.safe_load_all("\n".join(line.removeprefix("# ") for line in lines[start:end]))
+    made = rendered(render, tmp_path, rbac={"certificateNamespaces": ["shop"]})
+    assert list(commented) == [item for item in made if item["metadata"].get("namespace") == "shop"]
 
 
 def test_a_secret_that_is_there_already_is_used_and_none_is_made(render: Path, tmp_path: Path) -> None:
