@@ -127,7 +127,7 @@ class Agent:
         return f"{'https' if self.services.settings.tls else 'http'}://{host}:{self.address.port}"
 
     async def shut_down(self) -> None:
-        """Take no more work, let tasks and writes of rules end within the grace, stop the rest, and send what is due."""
+        """Take no more work, let tasks and writes of rules end within the grace, stop the rest, send what is due."""
         services = self.services
         end = time.monotonic() + services.settings.shutdown_grace + SHUTDOWN_SECONDS - CLOSING_SECONDS - LEAVING_SECONDS
         async with asyncio.TaskGroup() as group:
