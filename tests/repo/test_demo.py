@@ -14,7 +14,8 @@ from candy_testbed.fixtures import required
 
 IGNORING_CTRL_C = ("env", "--ignore-signal=INT")
 """As a shell without job control starts what goes to the background."""
-WIDE = os.environ | {"COLUMNS": "200"}
+WIDE = os.environ | {"COLUMNS": "200", "LC_ALL": "zh_CN.UTF-8"}
+ENGLISH = WIDE | {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "C.UTF-8"}
 
 
 def children_of(pid: int) -> list[int]:
@@ -36,6 +37,8 @@ async def test_the_demo_inspects_this_machine_and_leaves_nothing_behind() -> Non
     assert "✗" not in output
     assert "CPU使用率检查" in output
     assert "victoriaMetrics" in output
+    assert "所有节点的值都在阈值" in output or "超过阈值" in output
+    assert not re.search(r"[0-9]\.[0-9]{4,}", output), "a value with more digits than anybody reads"
     assert "signature verified" in output
 
 
@@ -43,7 +46,7 @@ async def test_a_running_one_goes_on_until_ctrl_c_and_takes_its_servers_along() 
     with required(NodeExporter()), required(Prometheus(itself=False)), required(VictoriaMetrics(itself=False)):
         pass
     demo = await asyncio.create_subprocess_exec(
-        *IGNORING_CTRL_C, sys.executable, "-m", "candy_demo", "--keep", env=WIDE,
+        *IGNORING_CTRL_C, sys.executable, "-m", "candy_demo", "--keep", env=ENGLISH,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     assert demo.stdout is not None
@@ -55,6 +58,8 @@ async def test_a_running_one_goes_on_until_ctrl_c_and_takes_its_servers_along() 
                 assert line, output
                 output += line.decode()
         assert re.search(r"^AGENT=127\.0\.0\.1:\d+ KEY=\S+$", output, re.MULTILINE)
+        assert "CPU usage" in output
+        assert not re.search("[\u4e00-\u9fff]", output), "headings and names in one language"
         assert re.search(r"curl -sS http://127\.0\.0\.1:\d+/api/v1/task", output)
         started = children_of(demo.pid)
         assert len(started) == 4

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -16,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from candy_demo.inspection import AgentClient, Check, Json, judged, new_task_id, received, runs, task
+from candy_demo.inspection import AgentClient, Check, Json, judged, new_task_id, reads_chinese, received, runs, task
 from candy_demo.surroundings import AGENT_ID, Surroundings, surroundings
 
 TIMEOUT = 60.0
@@ -58,7 +60,8 @@ async def _demo(*, keep: bool) -> list[Check]:
             bar.update(steps, description="Everything runs", completed=6)
             async with asyncio.timeout(TIMEOUT):
                 plugins = await agent.plugins()
-                body = task(new_task_id(), with_victoriametrics=runs(plugins, "victoriametrics"))
+                victoriametrics, chinese = runs(plugins, "victoriametrics"), reads_chinese(os.environ)
+                body = task(new_task_id(), with_victoriametrics=victoriametrics, chinese=chinese)
                 items = bar.add_task("Inspecting", total=len(body["items"]))
                 result = await agent.run(
                     body, lambda done, total: bar.update(items, completed=done, total=total), timeout=30
@@ -98,11 +101,18 @@ def _show_results(body: Json, result: Json) -> None:
             escape(asked["name"]),
             asked["type"],
             f"[{colour}]{found['status']}[/]",
-            escape(found["value"]),
+            escape(_short(found["value"])),
             escape(found["message"]),
             str(found["duration"]),
         )
     console.print(table)
+
+
+def _short(value: str) -> str:
+    """A value as sentences have it; results have the backend's own text, with all of its digits."""
+    with contextlib.suppress(ValueError):
+        return f"{float(value):.2f}"
+    return value
 
 
 def _show_received(server: CandyServer) -> None:
@@ -125,7 +135,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _show_addresses(around: Surroundings, body: Json) -> None:
-    again = json.dumps({"items": body["items"]}, ensure_ascii=False).replace("'", "'\\''")
+    again = json.dumps({"items": body["items"], "locale": body["locale"]}, ensure_ascii=False).replace("'", "'\\''")
     address = around.agent.url.removeprefix("http://")
     victoriametrics = around.victoriametrics.url if around.victoriametrics is not None else "not asked"
     console.print(

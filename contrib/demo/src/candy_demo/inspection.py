@@ -1,4 +1,7 @@
-"""The inspection: the founding document's task, sent, waited for and compared with what Candy-Server received."""
+"""The inspection: the founding document's task, sent, waited for and compared with what Candy-Server received.
+
+That document is the written agreement between Candy-Server and the agent, whose example this task is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import contextlib
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -30,17 +33,28 @@ class Check:
     found: str = ""
 
 
-def task(task_id: str, *, with_victoriametrics: bool) -> Json:
-    """The founding document's task; its second item goes to Prometheus where no plugin runs ``victoriaMetrics``."""
+def task(task_id: str, *, with_victoriametrics: bool, chinese: bool) -> Json:
+    """The founding document's task; its second item goes to Prometheus where no plugin runs ``victoriaMetrics``.
+
+    Its names and sentences are ``chinese``, as they are there, or English.
+    """
     second = "victoriaMetrics" if with_victoriametrics else "prometheus"
+    names = ("CPU使用率检查", "内存使用率检查") if chinese else ("CPU usage", "Memory usage")
     return {
         "task_id": task_id,
         "items": [
-            {"id": 1, "name": "CPU使用率检查", "type": "prometheus", "params": {"query": CPU, "threshold": "80"}},
-            {"id": 2, "name": "内存使用率检查", "type": second, "params": {"query": MEMORY, "threshold": "90"}},
+            {"id": 1, "name": names[0], "type": "prometheus", "params": {"query": CPU, "threshold": "80"}},
+            {"id": 2, "name": names[1], "type": second, "params": {"query": MEMORY, "threshold": "90"}},
         ],
         "timeout": 300,
+        "locale": "zh_CN" if chinese else "en",
     }
+
+
+def reads_chinese(environ: Mapping[str, str]) -> bool:
+    """Whether the language of messages is Chinese, by the first of POSIX' variables that has a value."""
+    said = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return next(filter(None, said), "").startswith("zh")
 
 
 class AgentClient:
