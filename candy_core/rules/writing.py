@@ -153,7 +153,7 @@ class Carrier:
         """
         backend, rule = wanted.backend, wanted.rule
         result = "unchanged"
-        checked = uncertain = False
+        checked = uncertain = taken = False
         attempts, races = Attempts(backend, "write"), 0
         while True:
             if present is not None and is_like(present, rule):
@@ -178,7 +178,9 @@ class Carrier:
                     raise
                 present = await self.patience.get(backend, rule.ref)
                 if present is None and isinstance(error, Exists):
-                    raise  # the object is kept for another name
+                    if taken:
+                        raise  # the object is kept for another name
+                    taken = True  # or somebody has made it, and deleted it since: that is not so twice
             else:
                 self.patience.heard(attempts)
                 return result

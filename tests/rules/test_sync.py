@@ -245,6 +245,19 @@ async def test_what_is_changed_by_somebody_else_meanwhile_is_read_again(place: P
     assert set((await sync(place, entry("A", "x"), entry("B", "x"), entry("C", "x"))).values()) == {"unchanged"}
 
 
+async def test_what_somebody_else_makes_and_deletes_meanwhile_is_made_all_the_same(place: Place) -> None:
+    """A name that is taken when the rule is to be made, and free when it is asked who has it, is no `exists`."""
+
+    def meddle(call: Call) -> None:
+        if (call.method, call.number, call.done) == ("apply", 1, False):
+            place.unsteady.rewrite("A", managed=True, name="A", annotations={})
+        if (call.method, call.number, call.done) == ("get", 1, False):
+            place.unsteady.file("A").unlink()
+
+    place.line.trouble = meddle
+    assert await sync(place, entry("A")) == {"A": "created"}
+
+
 async def test_somebody_who_meddles_all_the_time_is_given_up_on(place: Place) -> None:
     await sync(place, entry("A"))
 
