@@ -324,14 +324,26 @@ class TestBatches:
             assert {result["reason"] for result in document["results"]} == {"ok"}
             assert sorted(bench.stage.batches, key=str) == [[0, 1, 3], [2, 6], [4], [5], [7]]
 
-    async def test_a_late_item_does_not_hold_up_its_batch(self, bench: Bench) -> None:
+    async def test_a_late_item_holds_up_none_of_its_key_that_has_more_time(self, bench: Bench) -> None:
+        """Contract §2: item "timeout (from the item's own start…)": only items of one timeout share a call."""
         document = await bench.run(
-            item(1, "batch", batch="k"),
-            item(2, "batch", batch="k", act="hang", timeout=0.1),
+            item(1, "batch", batch="k", act="hang", timeout=0.1),
+            item(2, "batch", batch="k"),
             timeout=5,
         )
-        assert [result["reason"] for result in document["results"]] == ["ok", "timeout"]
+        assert [result["reason"] for result in document["results"]] == ["timeout", "ok"]
         assert document["status"] == "completed"
+
+    async def test_what_a_batch_has_answered_by_its_deadline_is_kept(self) -> None:
+        """Contract §2: "What has finished by then is always kept and reported"."""
+        async with engine_at_work() as bench:
+            acts = ["answer", "hang", "answer"]
+            document = await bench.run(
+                *(item(index, "batch", batch="k", act=act, timeout=1) for index, act in enumerate(acts))
+            )
+            assert bench.stage.batches == [[0, 1, 2]]
+            assert [result["reason"] for result in document["results"]] == ["ok", "timeout", "timeout"]
+            assert document["status"] == "completed"
 
     async def test_a_batch_that_goes_on_after_its_last_answer_is_not_waited_for(self, bench: Bench) -> None:
         document = await bench.run(item(1, "batch", batch="k"), item(2, "batch", batch="k", act="linger"), timeout=5)
@@ -355,9 +367,9 @@ class TestBatches:
         assert [result["reason"] for result in document["results"]] == ["plugin_error", "ok"]
         assert document["status"] == "completed"
 
-    async def test_a_late_item_that_may_be_tried_again_does_not_wait_for_its_batch(self) -> None:
+    async def test_late_items_are_told_at_their_deadline_though_their_call_does_not_end(self) -> None:
         """Contract §2: "retries (… within the item's timeout)": when that is over, there is nothing to wait for."""
-        async with engine_at_work() as bench:
+        async with engine_at_work(patience=60) as bench:
             task_id = await bench.submit(
                 item(1, "batch", batch="k", act="ignore_cancel", timeout=0.1, retries=3),
                 item(2, "batch", batch="k", timeout=0.1),
@@ -366,7 +378,9 @@ class TestBatches:
             async def told() -> bool:
                 return [result["reason"] for result in (await bench.so_far(task_id))["results"]] == ["timeout"] * 2
 
-            await bench.until(told, seconds=5)
+            await bench.until(told)
+            assert (bench.stage.batches, bench.stage.attempts) == ([[1, 2]], {1: 1})
+            assert (await bench.so_far(task_id))["status"] == "running", "the call has not ended"
             bench.stage.gate.set()
             await bench.result(task_id)
 

@@ -22,11 +22,15 @@ from candy_testbed.metric_server import MetricServer
 LATE = 5.0
 """Seconds that samples need at most until they are found."""
 
+TRIES = 100
+"""How often a server is asked that may have more than one answer. Go walks through a map of two entries from the second
+in one of eight cases: that is missed by all of these once in 600 000, and by seven of them in two of five."""
+
 
 def any_questions(test: Callable[..., None]) -> Callable[..., None]:
     """Calls the test with random ``queries``, of one task, and a ``threshold`` for them."""
     drawn = given(
-        queries=st.lists(expressions, min_size=2, max_size=40), threshold=st.sampled_from([None, "0.5", "<1"])
+        queries=st.lists(expressions, min_size=10, max_size=40), threshold=st.sampled_from([None, "0.5", "<1"])
     )
     often = settings(
         max_examples=40,
@@ -53,9 +57,10 @@ def differences(
                 if got == expected:
                     continue
                 # The server may have more than one answer: then any of them will do.
-                others = [(await alone.run_together(query, time_=instant, threshold=threshold))[0] for _ in range(6)]
-                fickle = any(other != expected for other in others)
-                if not any(_same(got, other, in_any_order=fickle) for other in [expected, *others]):
+                answers = [expected]
+                while not _is_one_of(answers, got) and len(answers) < TRIES:
+                    answers += await alone.run_together(query, time_=instant, threshold=threshold)
+                if not _is_one_of(answers, got):
                     found.append((query, got, expected))
         return found
 
@@ -97,6 +102,12 @@ def _page(url: str) -> list[str]:
 
 def _sum(page: list[str], metric: str, label: str = "") -> float:
     return sum(float(line.rpartition(" ")[2]) for line in page if line.startswith(metric) and label in line)
+
+
+def _is_one_of(answers: list[Outcome], got: Outcome) -> bool:
+    """Whether ``got`` is the same as one of the answers that a server gave to one question, again and again."""
+    fickle = any(answer != answers[0] for answer in answers)
+    return any(_same(got, answer, in_any_order=fickle) for answer in answers)
 
 
 def _same(one: Outcome, other: Outcome, *, in_any_order: bool) -> bool:
