@@ -213,6 +213,8 @@ async def test_what_a_person_has_taken_stays_and_is_named(writers: Writers) -> N
         manifest["spec"]["groups"][0]["rules"][0]["expr"] = "up == 7"
         for given in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
             manifest["metadata"].pop(given, None)
+        unforced = await writers.kubectl("apply", "--server-side", "--filename", "-", send=manifest)
+        assert 'conflict with "candy-agent"' in unforced.error, "the person is told, too"
         which = () if "-" in arguments else (KIND, manager, "--namespace", writers.namespace)
         said = await writers.kubectl(*arguments, *which, send=manifest, editor="sed -i 's/up == 0/up == 7/'")
         assert said.code == 0, said
