@@ -24,7 +24,7 @@ test: $(STAMP) ## all tests; what has no server is skipped with a reason (the fi
 	@contrib/setup/servers.sh --optional --kube --image
 	@$(PYTHON) -m pytest --numprocesses auto $(ARGS)
 
-check: $(STAMP) ## lint, format, types, floors, licences, changelog
+check: $(STAMP) ## lint, format, types, which module imports which, licences, changelog
 	@contrib/setup/check.sh
 
 bench: $(STAMP) servers ## how fast, against others that do the same work on this machine; some eight minutes
