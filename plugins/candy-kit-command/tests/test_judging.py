@@ -136,6 +136,11 @@ def test_the_graver_of_exit_code_and_threshold_decides() -> None:
     assert (equal.status, equal.reason, equal.value) == ("warning", "exit_code", "50")
 
 
+def test_a_plugin_of_nagios_that_says_nothing_is_told_by_its_exit_code() -> None:
+    outcome = judged({"nagios": True}, "", code=2)
+    assert (outcome.status, outcome.message) == ("critical", "The command exited with code 2")
+
+
 def test_a_plugin_of_nagios_speaks_for_itself_and_its_figures_are_kept() -> None:
     line = "DISK WARNING - free space: / 3326 MB| /=2643MB;5948;5958;0;5968\n"
     outcome = judged({"nagios": True}, line, code=1)

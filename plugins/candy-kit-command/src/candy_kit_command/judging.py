@@ -22,6 +22,9 @@ MAX_SAID = 500
 MAX_VALUE = 1000
 """Characters of ``value``."""
 
+_NAGIOS = {1: (ItemStatus.WARNING, texts.NAGIOS_WARNING), 2: (ItemStatus.CRITICAL, texts.NAGIOS_CRITICAL)}
+"""What the exit codes of a plugin of Nagios mean; 3, and every other, is no answer."""
+
 _GRAVITY = (ItemStatus.NORMAL, ItemStatus.WARNING, ItemStatus.CRITICAL, ItemStatus.FAILED)
 
 
@@ -81,14 +84,12 @@ def _by_exit(params: CommandParams, finished: Finished, locale: Locale) -> _Verd
     else:
         said = text_of(finished.stdout.text) if params.nagios else ""
         said = (said or _last_line(finished.stderr.text) or _first_line(finished.stdout.text))[:MAX_SAID]
-        if params.nagios and code == 1:
-            message = texts.sentence(locale, texts.NAGIOS_WARNING, text=said)
-            return _Verdict(status=ItemStatus.WARNING, reason=Reason.EXIT_CODE, message=message)
-        if params.nagios and code == 2:
-            message = texts.sentence(locale, texts.NAGIOS_CRITICAL, text=said)
-            return _Verdict(status=ItemStatus.CRITICAL, reason=Reason.EXIT_CODE, message=message)
-        msgid = texts.EXITED_SAYING if said else texts.EXITED
-        message = texts.sentence(locale, msgid, code=code, text=said)
+        message = texts.sentence(locale, texts.EXITED_SAYING if said else texts.EXITED, code=code, text=said)
+        if params.nagios and code in _NAGIOS:
+            status, msgid = _NAGIOS[code]
+            if said:
+                message = texts.sentence(locale, msgid, text=said)
+            return _Verdict(status=status, reason=Reason.EXIT_CODE, message=message)
     return _Verdict(status=ItemStatus.FAILED, reason=Reason.EXIT_CODE, message=message)
 
 
