@@ -202,30 +202,36 @@ TAKES = {
 """Ways in which a person takes a field of the agent's, by the name under which the API server keeps that."""
 
 
-async def test_what_a_person_has_taken_stays_and_is_named(writers: Writers) -> None:
+@pytest.mark.parametrize(
+    ("type_name", "kind", "field"),
+    [("prometheus", KIND, ".spec.groups"), ("vm", "VMRule", '.spec.groups[name="{name}"].rules')],
+)
+async def test_what_a_person_has_taken_stays_and_is_named(
+    writers: Writers, type_name: str, kind: str, field: str
+) -> None:
     """Contract §5: 'Never forced: a foreign field owner is 409 `field_conflict` and named'; a sync costs only that."""
     agent, other = writers.agents
-    everything = {"type": "prometheus", "namespace": writers.namespace}
+    everything = {"type": type_name, "namespace": writers.namespace}
     for manager, arguments in TAKES.items():
         status, _ = await agent.post(RULES, {**everything, "name": manager, "content": "up == 0"})
         assert status == 201
-        manifest = await writers.kubectl.read(KIND, manager, writers.namespace)
+        manifest = await writers.kubectl.read(kind, manager, writers.namespace)
         manifest["spec"]["groups"][0]["rules"][0]["expr"] = "up == 7"
         for given in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
             manifest["metadata"].pop(given, None)
         unforced = await writers.kubectl("apply", "--server-side", "--filename", "-", send=manifest)
         assert 'conflict with "candy-agent"' in unforced.error, "the person is told, too"
-        which = () if "-" in arguments else (KIND, manager, "--namespace", writers.namespace)
+        which = () if "-" in arguments else (kind, manager, "--namespace", writers.namespace)
         said = await writers.kubectl(*arguments, *which, send=manifest, editor="sed -i 's/up == 0/up == 7/'")
         assert said.code == 0, said
-    before = [await writers.kubectl.read(KIND, manager, writers.namespace) for manager in TAKES]
+    before = [await writers.kubectl.read(kind, manager, writers.namespace) for manager in TAKES]
     for manager in TAKES:
-        read = await other.get(f"{RULES}/{manager}?type=prometheus&namespace={writers.namespace}")
+        read = await other.get(f"{RULES}/{manager}?type={type_name}&namespace={writers.namespace}")
         assert "up == 7" in read["content"], "what there is is read, whoever wrote it"
         async with other.http.put(RULES, json={**read, "content": "up == 1"}) as answer:
             told = await answer.json()
         assert (answer.status, told["code"]) == (409, "field_conflict"), told
-        assert f'.spec.groups: conflict with "{manager}"' in told["detail"], told
+        assert f'{field.format(name=manager)}: conflict with "{manager}"' in told["detail"], told
     rules = [{"name": name, "content": "up == 1"} for name in (*TAKES, "another")]
     _, sync = await agent.post(f"{RULES}/sync", {**everything, "rules": rules})
     assert [each["result"] for each in sync["results"]] == ["failed"] * len(TAKES) + ["created"]
@@ -235,4 +241,4 @@ async def test_what_a_person_has_taken_stays_and_is_named(writers: Writers) -> N
         assert f'conflict with "{manager}"' in problem["message"]
     _, drift = await agent.post(f"{RULES}/sync", everything)
     assert {each["name"]: each["result"] for each in drift["results"]} == dict.fromkeys(TAKES, "drifted")
-    assert [await writers.kubectl.read(KIND, manager, writers.namespace) for manager in TAKES] == before
+    assert [await writers.kubectl.read(kind, manager, writers.namespace) for manager in TAKES] == before
