@@ -66,6 +66,9 @@ def test_what_drops_none_is_no_filter(query: str) -> None:
         "+".join(["up"] * 100_000),
         "-" * 100_000 + "up",
         "up offset 5m" * 100_000,
+        "up offset Inf",  # at these the parser panics
+        "up[1e30]",
+        "up[5m:1e30]",
     ],
 )
 def test_what_cannot_be_taken_apart_harms_nobody(query: str) -> None:

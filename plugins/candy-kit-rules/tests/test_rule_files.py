@@ -65,6 +65,8 @@ async def test_a_problem_has_its_path_and_names_group_rule_and_field(
         ("rate(up)", "expected type"),
         ("nope(up)", "unknown function"),
         ("up ==", "the expression does not parse"),
+        ("up offset Inf", "the expression does not parse"),
+        ("up[1e30]", "the expression does not parse"),
         ('up{a=~"("}', "regex"),
         ("1 > 2", "BOOL"),
         ("up[5m]", "this one gives a range vector"),

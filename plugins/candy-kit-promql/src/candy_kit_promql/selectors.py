@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve, field, frozen
 
 from candy_kit_promql.depth import too_deep
+from candy_kit_promql.parsing import parse
 
 if TYPE_CHECKING:
     import promql_parser
@@ -91,11 +92,9 @@ def parsed(query: str) -> tuple[Any, Any] | None:
     """The parser's module, and the query as its tree; ``None`` where it is not understood, or too long a chain."""
     if too_deep(query):
         return None
-    import promql_parser  # late: only a batch or an empty answer needs it
-
     try:
-        return promql_parser, promql_parser.parse(query)
-    except (ValueError, TypeError, OverflowError):
+        return parse(query)
+    except ValueError:
         return None
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from types import ModuleType
-from typing import Any
 
 from candy_kit_promql.depth import bare, too_deep
+from candy_kit_promql.parsing import parse
 
 MAX_NESTING = 100
 """Brackets within each other. Parsers recurse, and a server's own formatter takes quadratic time for them."""
@@ -56,22 +54,14 @@ def promql_problem(expression: str, accepted: bool) -> str | None:
     """
     if too_deep(expression):
         return None
-    parser = _parser()
     try:
-        tree: Any = parser.parse(_OLDER_NAME.sub(lambda found: _OLDER[found[1]], expression))
-    except (ValueError, TypeError, OverflowError) as error:
+        parser, tree = parse(_OLDER_NAME.sub(lambda found: _OLDER[found[1]], expression))
+    except ValueError as error:
         return None if accepted else f"the expression does not parse: {_one_line(str(error))}"
     while isinstance(tree, parser.ParenExpr):
         tree = tree.expr
     kind = _NO_RULE.get(type(tree).__name__)
     return f"expected an expression that gives numbers, and this one gives {kind}" if kind else None
-
-
-@cache
-def _parser() -> ModuleType:
-    import promql_parser  # late: only the first rule needs it
-
-    return promql_parser
 
 
 def _one_line(text: str) -> str:
