@@ -142,6 +142,11 @@ async def speaks_no_http(peer: Any) -> None:
     peer.writer.close()
 
 
+async def repeats_what_no_header_may_hold(peer: Any) -> None:
+    await peer.send(f"HTTP/1.1 200 OK\r\nX-Yours: {peer.request.headers['authorization']}\0\r\n\r\n".encode())
+    peer.writer.close()
+
+
 async def errs_for_ever(peer: Any) -> None:
     await peer.send(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
@@ -149,7 +154,17 @@ async def errs_for_ever(peer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "behaviour", [hangs, hangs_half_way, resets, closes, breaks_off, speaks_no_http, errs_for_ever]
+    "behaviour",
+    [
+        hangs,
+        hangs_half_way,
+        resets,
+        closes,
+        breaks_off,
+        speaks_no_http,
+        repeats_what_no_header_may_hold,
+        errs_for_ever,
+    ],
 )
 async def test_whatever_breaks_is_a_backend_that_is_unavailable(
     serve: Any, kubeconfig: Write, open_kube: Any, behaviour: Any, eventually: Any

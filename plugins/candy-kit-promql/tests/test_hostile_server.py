@@ -285,6 +285,30 @@ async def test_messages_name_the_datasource_and_its_host_and_nothing_more(ask: A
     assert "secret-path" not in repr(outcome)
 
 
+@pytest.mark.parametrize("status", [200, 400, 401, 422, 500, 503])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "HTTP/1.1 {status} No\r\nX-Yours: {sent}\0\r\n\r\n",  # no header may hold that: it is not HTTP
+        "HTTP/1.1 {status} {sent}\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 {status} No\r\nConnection: close\r\n\r\nyou sent {sent}",
+        'HTTP/1.1 {status} No\r\nConnection: close\r\n\r\n{{"status":"error","errorType":"bad_data","error":"{sent}"}}',
+    ],
+    ids=["no HTTP", "reason", "text", "error"],
+)
+async def test_what_repeats_the_credential_is_not_repeated(serve: Any, ask: Any, answer: str, status: int) -> None:
+    """Contract §1: "no 5xx body carries … a secret"; some proxies repeat what they were sent, to help."""
+
+    async def behave(peer: Any) -> None:
+        await peer.send(answer.format(status=status, sent=peer.request.headers["authorization"]).encode())
+        peer.writer.close()
+
+    server = await serve(behave)
+    [outcome] = await ask({"url": server.url, "bearer_token": "hush-hush"}, "up")
+    assert outcome.status is ItemStatus.FAILED
+    assert "hush" not in repr(outcome)
+
+
 async def test_many_items_at_once_each_get_their_own_outcome(
     serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
 ) -> None:

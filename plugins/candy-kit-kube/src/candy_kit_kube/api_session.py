@@ -119,8 +119,11 @@ class ApiSession:
         except aiohttp.ServerDisconnectedError:
             self.connections.doubt()
             raise BackendUnavailable(f"{where} closed the connection without an answer") from None
-        except aiohttp.ClientResponseError as error:
-            raise BackendUnavailable(f"{where} does not speak HTTP: {error.message[:200]}") from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise BackendUnavailable(f"{where} cannot be reached: its proxy answers {error.status}") from None
+        except aiohttp.ClientResponseError:
+            # The parser's words quote what came, which may repeat what was sent.
+            raise BackendUnavailable(f"{where} answers with something that is not HTTP") from None
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise

@@ -105,11 +105,11 @@ class Endpoint:
         except aiohttp.ServerDisconnectedError:
             why = "it closed the connection without an answer"
             raise QueryFailed(Reason.UNREACHABLE, texts.UNREACHABLE, why=why) from None
-        except aiohttp.ClientResponseError as error:  # what came is not HTTP
-            raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why=f"HTTP: {error.message[:200]}") from None
+        except aiohttp.ClientResponseError:  # whose words quote what came, which may repeat what was sent
+            raise QueryFailed(Reason.BAD_RESPONSE, texts.NOT_JSON, why="it is not even HTTP") from None
         except (aiohttp.ClientError, OSError) as error:
             raise QueryFailed(Reason.UNREACHABLE, texts.UNREACHABLE, why=_why(error)) from None
-        return _envelope(body), body
+        return self._envelope(body), body
 
     async def _send(self, url: URL, form: bytes | None, take: Take, limit: int | None) -> Buffer:
         try:
@@ -121,7 +121,7 @@ class Endpoint:
         ) as response:
             try:
                 if response.status != 200:
-                    raise refusal(response.status, await read_start(response))
+                    raise refusal(response.status, self._authorization.hide(await read_start(response)))
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise QueryFailed(Reason.BAD_RESPONSE, texts.COMPRESSED)
                 return await read_body(response, self._limit if limit is None else min(limit, self._limit), take)
@@ -130,6 +130,17 @@ class Endpoint:
                 if not response.content.at_eof():
                     response.close()
                 raise
+
+    def _envelope(self, body: Buffer) -> Reply:
+        try:
+            reply = read_reply(body)
+        except UNREADABLE as error:
+            raise unreadable(error) from None
+        if reply.status == "error":
+            raise error_of(read_reply(self._authorization.hide(bytes(body))), 200)
+        if reply.status != "success":
+            raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why="its status is neither success nor error")
+        return reply
 
 
 class Endpoints:
@@ -190,18 +201,6 @@ async def _take(turn: Turn, clock: asyncio.Timeout, latest: float) -> None:
     clock.reschedule(latest)
     await turn.take()
     clock.reschedule(min(latest, loop.time() + left))
-
-
-def _envelope(body: Buffer) -> Reply:
-    try:
-        reply = read_reply(body)
-    except UNREADABLE as error:
-        raise unreadable(error) from None
-    if reply.status == "error":
-        raise error_of(reply, 200)
-    if reply.status != "success":
-        raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why="its status is neither success nor error")
-    return reply
 
 
 def _why(error: Exception) -> str:
