@@ -145,6 +145,8 @@ class Carrier:
     writes: Writes
     patience: Patience
     dry_run: bool
+    _claimed: dict[tuple[str, str, str], str] = field(factory=dict, init=False)
+    """Of a dry run: whose each object would be that is not there yet, by backend, namespace and object."""
 
     async def hold(self, wanted: Wanted, present: StoredRule | None) -> str:
         """Make the backend hold a rule, ``present`` being what was read last: created, updated or unchanged.
@@ -167,7 +169,7 @@ class Carrier:
                     checked = True
                 expect = Absent() if present is None else Version(present.version)
                 with self.writes.told(backend, rule.ref, result, dry_run=self.dry_run):
-                    await backend.apply(rule, expect, dry_run=self.dry_run)
+                    stored = await backend.apply(rule, expect, dry_run=self.dry_run)
             except Retriable as error:
                 uncertain = uncertain or (checked and not self.dry_run)
                 await self.patience.wait(attempts, error)
@@ -183,7 +185,18 @@ class Carrier:
                     taken = True  # or somebody has made it, and deleted it since: that is not so twice
             else:
                 self.patience.heard(attempts)
+                if self.dry_run and stored.object_name:
+                    self._claim(backend, stored)
                 return result
+
+    def _claim(self, backend: Backend, stored: StoredRule) -> None:
+        """Raise where two rules of one dry run lead to the same object: it makes none, so that no other call tells."""
+        ref = stored.rule.ref
+        owner = self._claimed.setdefault((backend.name, ref.namespace, stored.object_name), ref.name)
+        if owner != ref.name:
+            raise Exists(
+                f"The object {stored.object_name!r} in {ref.namespace} is for the rule {owner!r} of this request."
+            )
 
     async def remove(self, backend: Backend, present: StoredRule) -> str:
         """Have a rule deleted that was there when it was read last."""

@@ -208,6 +208,16 @@ async def test_a_cut_connection_is_taken_up_again_and_the_sync_ends_right(
     assert set((await sync(place, *wanted, prune=True)).values()) == {"unchanged"}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_of_two_names_that_meet_in_one_object_one_fails(place: Place, dry_run: bool) -> None:
+    """Contract §5: 'two names that meet in one object are a 409 `exists`'; a dry run tells what would be."""
+    rules = (entry("High CPU"), entry("high-cpu"), entry("Other"))
+    found = await sync(place, *rules, dry_run=dry_run)
+    assert (found["Other"], sorted((found["High CPU"], found["high-cpu"]))) == ("created", ["created", "failed"])
+    told = await errors_of(place, *rules, dry_run=dry_run)
+    assert [message.split(":")[0] for ((_, message),) in told.values()] == ["exists"]
+
+
 async def test_an_outage_is_waited_for_no_longer_than_its_window(open_place: Opened) -> None:
     """Retries are bounded in time; the others of the sync are not held up by more than that."""
     now = [0.0]
