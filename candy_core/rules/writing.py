@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from attrs import define, field, frozen
 
-from candy_core.errors import CandyError, Exists, NotFound, NotManaged, Retriable, Stale
+from candy_core.errors import CandyError, Exists, NotFound, NotManaged, Overloaded, Retriable, Stale
 from candy_core.metrics import Metrics
 from candy_core.model.rule import RulePage, RuleRef, StoredRule
 from candy_core.ports.context import Logger
@@ -98,13 +98,15 @@ class Patience:
         self._silent_since.pop((attempts.backend.name, attempts.what), None)
 
     async def wait(self, attempts: Attempts, error: Retriable) -> None:
-        """Wait before the next attempt; raises ``error`` where that would be too long."""
+        """Wait before the next attempt, as long as an ``Overloaded`` says; raises ``error`` where that is too long."""
         if isinstance(error, BackendBroken):
             raise error
         now = self.retrying.clock()
         if not attempts.failed:
             attempts.since = now
         delay = min(self.retrying.first * 2.0 ** min(attempts.failed, 30), self.retrying.most)
+        if isinstance(error, Overloaded):
+            delay = max(delay, error.retry_after)
         attempts.failed += 1
         silent_since = self._silent_since.setdefault((attempts.backend.name, attempts.what), now)
         if now + delay - min(attempts.since, silent_since) > self.window:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from candy_core.errors import BackendUnavailable, CandyError, Invalid
+from candy_core.errors import BackendUnavailable, CandyError, Invalid, Overloaded
 from candy_core.rules import Retrying
 from tests.rules.conftest import QUICK, Opened, Place, rule
 from tests.rules.unsteady import Call, cut
@@ -235,6 +235,26 @@ async def test_an_outage_is_waited_for_no_longer_than_its_window(open_place: Ope
         assert now[0] < 20 * 45
         place.line.trouble = cut(method="apply", times=place.line.count("apply") + 5, after=True)
         assert set((await sync(place, *(entry(f"r{number}") for number in range(20)))).values()) == {"created"}
+
+
+@pytest.mark.parametrize(("told", "slept", "word"), [(30.0, [30.0], "created"), (60.0, [], "failed")])
+async def test_a_backend_that_says_how_long_it_wants_to_be_left_alone_is(
+    open_place: Opened, told: float, slept: list[float], word: str
+) -> None:
+    """429 with `Retry-After`: as long as it says, and where that is too long not again."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    def busy(call: Call) -> None:
+        if (call.method, call.number, call.done) == ("apply", 1, False):
+            raise Overloaded("too many requests", retry_after=told)
+
+    async with open_place(timing=evolve(QUICK, retrying=Retrying(window=45.0, sleep=sleep))) as place:
+        place.line.trouble = busy
+        assert await sync(place, entry("A")) == {"A": word}
+    assert waits == slept
 
 
 async def test_what_is_changed_by_somebody_else_meanwhile_is_read_again(place: Place) -> None:
