@@ -22,6 +22,8 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
     """Queries that the agent asks together, and queries that it has to ask one by one."""
     async with NodeExporter() as node, VictoriaMetrics(scrape={"node": [node.address]}) as server:
         await asyncio.to_thread(server.wait_until, METRIC)
+        usual = BareClient(server.url, around.session, compressed=True, form=server.asked_with)
+        usual_at = await usual.best_concurrency(CONCURRENCIES, ITEMS // 4)
         bare = BareClient(server.url, around.session, compressed=False, form=server.asked_with)
         at = await bare.best_concurrency(CONCURRENCIES, ITEMS // 2)
         items, alone = metric_items(different(ITEMS), KIND), metric_items(lonely(ITEMS), KIND)
@@ -30,13 +32,14 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             contestants: dict[str, Contestant] = {
                 "agent": lambda: agent.run([items]),
                 "agent alone": lambda: agent.run([alone]),
+                "usual": lambda: usual.ask(different(ITEMS), usual_at),
                 "bare": lambda: bare.ask(different(ITEMS), at),
                 "bare alone": lambda: bare.ask(lonely(ITEMS), at),
             }
             times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(what: str, goal: float, kind: str) -> Finding:
-        theirs, ours = times[f"bare{kind}"], times[f"agent{kind}"]
+    def row(name: str, what: str, goal: float, mine: str = "agent") -> Finding:
+        theirs, ours = times[name], times[mine]
         return Finding(
             what=what,
             figure=Spread.of_ratios(theirs, ours),
@@ -46,6 +49,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         )
 
     return [
-        row(f"VictoriaMetrics, {ITEMS} queries: speed of a bare aiohttp client, {at} at a time", 3, ""),
-        row("the same with queries that the agent cannot join", 0.9, " alone"),
+        row("usual", f"VictoriaMetrics, {ITEMS} queries: speed of a bare aiohttp client, {usual_at} at a time", 3),
+        row("bare", f"speed of the same, {at} at a time, answers uncompressed as for the agent", 3),
+        row("bare alone", "the same with queries that the agent cannot join", 0.9, "agent alone"),
     ]

@@ -42,6 +42,7 @@ class RuleWriter:
             if dry_run or not self._known.cover(rule.groups):
                 planned = await self._apply(rule, identity, dry_run=True)
                 self._compare(rule, planned)
+                self._known.learn(rule.groups)
                 if dry_run:
                     return planned
             made = await self._apply(rule, identity, dry_run=False)
@@ -68,6 +69,7 @@ class RuleWriter:
         identity = {"resourceVersion": metadata.get("resourceVersion"), "uid": metadata.get("uid")}
         planned = await self._apply(rule, identity, dry_run=True)
         self._compare(rule, planned)
+        self._known.learn(rule.groups)
         if dry_run:
             return planned
         # What the dry run said holds: nobody has written in between, or the version does not fit any more.
@@ -119,8 +121,10 @@ class RuleWriter:
         )
 
     def _compare(self, rule: Rule, got: Json) -> None:
-        """Raise where what the API server holds, or would hold, is not what was asked for; learn where it is."""
+        """Raise where what the API server holds, or would hold, is not what was asked for."""
         differences = list(compare(rule.groups, groups_of(got)))
+        if not differences:
+            return
         if missing := [each.path for each in differences if isinstance(each, Missing)]:
             self._known.forget()
             why = f"is unknown to the cluster's CustomResourceDefinition {self._resource.definition}, and would be lost"
@@ -133,4 +137,3 @@ class RuleWriter:
         if foreign:
             raise FieldConflict(f"{rule.ref.name}: {'; '.join(foreign)}, and would stay")
         # What is left nobody owns: the definition's own defaults.
-        self._known.learn(rule.groups)
