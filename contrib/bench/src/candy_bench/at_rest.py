@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import ClassVar
 
 from candy_testbed import AgentProcess
 from candy_testbed.server import answers
@@ -17,10 +18,22 @@ from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Spread, in_turn
 from candy_bench.surroundings import Surroundings
 
+AS_INSTALLED = "import sys; sys.modules['rich'] = None; from candy_core.cli import main; main(prog_name='candy-agent')"
+"""Where this bench is not installed, nor is rich, which structlog would import wherever it finds it: 9 MB."""
 PLUGINS = ("callback", "prometheus")
 """The plugins that are loaded; what else is installed is not even imported."""
 SETTLED = 5.0
 """Seconds after which a started agent is at rest."""
+
+
+class InstalledAgent(AgentProcess):
+    """The agent with no more to import than it brings along itself."""
+
+    program: ClassVar[str] = sys.executable
+
+    def command(self) -> Sequence[str]:
+        """As ``candy-agent serve``."""
+        return ["-c", AS_INSTALLED, "serve"]
 
 
 async def measure(around: Surroundings) -> Sequence[Finding]:
@@ -34,13 +47,13 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
 
     async def start() -> float:
         with ExitStack() as stack:
-            return _start(AgentProcess(env=env), stack)
+            return _start(InstalledAgent(env=env), stack)
 
     times = await in_turn({"ready": start, "import": _import_aiohttp}, around.rounds, around.step)
     resident = []
     for _ in range(2):
         with ExitStack() as stack:
-            agent = AgentProcess(env=env)
+            agent = InstalledAgent(env=env)
             _start(agent, stack)
             await asyncio.sleep(SETTLED)
             resident.append(_resident(agent.pid))
