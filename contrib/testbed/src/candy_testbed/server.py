@@ -174,8 +174,9 @@ class LoopbackServer(ABC):
             time.sleep(_POLL)
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP): it accepts connections and never answers."""
+        """Freeze the process (SIGSTOP), all of its threads: it accepts connections and never answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen process go on (SIGCONT)."""
