@@ -326,29 +326,21 @@ async def test_a_credential_plugin_is_run_again_when_its_token_is_refused(
 
 
 async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
-    kubeconfig: Write, open_kube: Any, tmp_path: Path, eventually: Any
+    kubeconfig: Write, open_kube: Any, sleepers: Any, eventually: Any
 ) -> None:
     """The port: whoever cancels a call leaves nothing of it running."""
-    config = {"command": "sh", "args": ["-c", f"echo $$ > {tmp_path}/pid; sleep 600 & sleep 600"]}
+    config = {"command": "sh", "args": ["-c", f"sleep {sleepers.seconds} & sleep {sleepers.seconds}"]}
     path = kubeconfig("http://127.0.0.1:1", user={"exec": config})
     cluster = await open_kube(path, timeout=60, environ={"PATH": os.environ["PATH"]})
     call = asyncio.ensure_future(cluster.request("GET", "/version"))
 
-    async def started() -> bool:
-        return bool((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
-
-    await eventually(started)
+    await sleepers.begun(2)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    group = int((tmp_path / "pid").read_text())
 
     async def ended() -> bool:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        return not sleepers()
 
     await eventually(ended)
 

@@ -158,7 +158,8 @@ class CommandRun:
 
     async def _stop(self, session: CommandSession) -> Termination:
         """End everything that the run started. Takes half a second, and never much more than :data:`STOP_SECONDS`."""
-        if not session.begun:
+        withheld = not session.begun
+        if withheld:
             session.withhold()
             if await set_within(session.closed, TELL_SECONDS):
                 return Termination(True)
@@ -173,8 +174,9 @@ class CommandRun:
                     lines = await self._walk(connection, session)
             except Exception as again:  # noqa: BLE001  # whatever it is, the processes are not known to be gone
                 return Termination(False, f"the host could not be asked: {reason_of(again)}")
-        await set_within(session.closed, 0.2)  # its last words, now that nobody holds its streams
-        return session.traces.termination(lines)
+        # Its last words, now that nobody holds its streams; or the late end of what was not told to begin.
+        closed = await set_within(session.closed, TELL_SECONDS if withheld else 0.2)
+        return Termination(True) if withheld and closed else session.traces.termination(lines)
 
     async def _walk(self, connection: asyncssh.SSHClientConnection, session: CommandSession) -> list[str]:
         lines: list[str] = []
