@@ -175,7 +175,7 @@ class CommandRun:
             except Exception as again:  # noqa: BLE001  # whatever it is, the processes are not known to be gone
                 return Termination(False, f"the host could not be asked: {reason_of(again)}")
         # Its last words, now that nobody holds its streams; or the late end of what was not told to begin.
-        closed = await set_within(session.closed, TELL_SECONDS if withheld else 0.2)
+        closed = await set_within(session.closed, 0.2)
         return Termination(True) if withheld and closed else session.traces.termination(lines)
 
     async def _walk(self, connection: asyncssh.SSHClientConnection, session: CommandSession) -> list[str]:
