@@ -175,6 +175,23 @@ async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, sleepers: S
     assert sleepers() == []
 
 
+async def test_a_start_that_is_canceled_half_way_is_known_to_have_come_to_nothing(
+    agent: Any, sleepers: Sleepers
+) -> None:
+    """Contract §3: "`stats.terminated` is `verified`". The connection is kept, so that all the turns are the start's."""
+    await agent.run(command="true")
+    told: list[Any] = []
+    for turns in range(24):
+        call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            told.append((await call).stats["terminated"])
+    assert set(told) == {"verified"}
+    assert sleepers() == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user another login shell")
 @pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
 async def test_what_had_not_begun_at_a_cancel_never_begins(

@@ -49,6 +49,8 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._withheld = True
         if self.channel is not None and not self.begun and not self.closed.is_set():
             self.channel.write_eof()
+            # Where the start itself was canceled nobody reads yet, and the end would never be heard of.
+            self.channel.resume_reading()
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is there; the command is asked for next."""
