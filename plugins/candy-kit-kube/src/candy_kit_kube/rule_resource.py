@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from attrs import frozen
@@ -30,10 +31,11 @@ class RuleResource:
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """The path of an object, of a namespace's list, or of the list of all namespaces; every part is quoted."""
-        parts = ["apis", self.group, self.version]
-        if namespace is not None:
-            parts += ["namespaces", namespace]
-        parts.append(self.plural)
-        if name is not None:
-            parts.append(name)
-        return "".join(f"/{quote(part, safe='')}" for part in parts)
+        listed = _list_path(self.group, self.version, self.plural, namespace)
+        return listed if name is None else f"{listed}/{quote(name, safe='')}"
+
+
+@lru_cache(maxsize=256)
+def _list_path(group: str, version: str, plural: str, namespace: str | None) -> str:
+    within = [] if namespace is None else ["namespaces", namespace]
+    return "".join(f"/{quote(part, safe='')}" for part in ("apis", group, version, *within, plural))

@@ -19,6 +19,8 @@ _NO_RULE = {"MatrixSelector": "a range vector", "SubqueryExpr": "a range vector"
 
 def nesting_problem(expression: str) -> str | None:
     """Whether brackets stand too deep within each other; for expressions of any kind."""
+    if sum(map(expression.count, _CLOSING)) <= MAX_NESTING:  # as nearly all: not worth a look at every letter
+        return None
     depth = deepest = 0
     for letter in bare(expression):
         if letter in "([{":
