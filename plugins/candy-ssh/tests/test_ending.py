@@ -178,7 +178,7 @@ async def test_a_cancel_at_the_very_start_leaves_nothing(agent: Any, sleepers: S
 async def test_a_start_that_is_canceled_half_way_is_known_to_have_come_to_nothing(
     agent: Any, sleepers: Sleepers
 ) -> None:
-    """Contract §3: "`stats.terminated` is `verified`". The connection is kept, so that all the turns are the start's."""
+    """Contract §3: "`stats.terminated` is `verified`". The connection is kept, so that all turns are the start's."""
     await agent.run(command="true")
     told: list[Any] = []
     for turns in range(24):
