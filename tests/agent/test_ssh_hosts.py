@@ -91,8 +91,8 @@ async def test_bad_hosts_of_every_kind_in_one_item_have_a_line_each(
     """Contract §2: an item's timeout is its own, and what had been found by then is reported."""
     async with start_agent(**env) as agent:
         hosts = [*ssh_hosts.bad.values(), *ssh_hosts.good[: 200 - len(ssh_hosts.bad)]]
-        item = {**on(ssh_hosts, hosts=hosts), "timeout": 30}
-        [result] = (await agent.run({"items": [item], "timeout": 60, "locale": "en"}, seconds=90))["results"]
+        item = {**on(ssh_hosts, hosts=hosts), "timeout": 50}
+        [result] = (await agent.run({"items": [item], "timeout": 80, "locale": "en"}, seconds=110))["results"]
     assert (result["status"], result["reason"]) == ("failed", "timeout")
     assert (result["stats"]["hosts"], result["stats"]["normal"]) == (200, 200 - len(ssh_hosts.bad))
     assert result["stats"]["terminated"] == "verified"

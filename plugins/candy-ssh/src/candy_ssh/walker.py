@@ -122,7 +122,12 @@ nap() { sleep "$1" 2>/dev/null || sleep 1; }
 
 look() {
     now= fresh=
-    set -- $(members)
+    # On a host that is short of something a single look may fail; nobody is left alive for that.
+    for again in 1 2 3; do
+        set -- $(members)
+        case "$*" in *'seen all') break ;; esac
+        nap 0.05
+    done
     while [ $# -ge 4 ]; do
         entry=$1:$2:$3
         case " $seen " in *" $entry "*) ;; *) seen="$seen $entry" fresh="$fresh $entry" ;; esac
