@@ -140,6 +140,31 @@ async def test_a_slow_host_tells_of_it_in_time(
             await left_alive(agent, become, sleepers, port=server.port)
 
 
+async def test_a_look_that_fails_is_taken_again(
+    open_agent: Any, ssh_keys: Path, sleepers: Sleepers, tmp_path: Path
+) -> None:
+    """Every second one, as on a host that has no memory for a moment.
+
+    Contract §3: "every process that the command started is dead".
+    """
+    flaky = tmp_path / "flaky"
+    flaky.mkdir(mode=0o755)
+    (flaky / "count").write_text("0")
+    (flaky / "count").chmod(0o666)
+    second = f"read -r n <{flaky}/count; echo $((n + 1)) >{flaky}/count; [ $((n % 2)) = 0 ] || exit 1"
+    verdict = f'case "$*" in *self=*) {second} ;; esac'
+    (flaky / "awk").write_text(f'#!/bin/sh\n{verdict}\nexec /usr/bin/awk "$@"\n')
+    (flaky / "awk").chmod(0o755)
+    login = (ssh_keys / "login.pub").read_text()
+    with required(Sshd(authorized=[login], options=[f"SetEnv PATH={flaky}:/usr/bin:/bin"])) as server:
+        (tmp_path / "known").write_text(server.known_hosts())
+        async with open_agent(known_hosts=str(tmp_path / "known")) as agent:
+            command = f"sleep {sleepers.seconds} & sleep {sleepers.seconds}"
+            outcome = await agent.cut(0.3, sleepers.begun(2), command=command, port=server.port)
+    assert outcome.stats["terminated"] == "verified", outcome.details
+    assert sleepers() == []
+
+
 async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Path, sleepers: Sleepers) -> None:
     file = tmp_path / "templates.yaml"
     file.write_text(
