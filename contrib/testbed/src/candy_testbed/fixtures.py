@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from candy_testbed.hostile import HostileHttp
 from candy_testbed.kube.fixtures import bare_kube_cluster as bare_kube_cluster
@@ -24,6 +25,10 @@ from candy_testbed.sleepers import Sleepers, sleepers_gone
 from candy_testbed.ssh_hosts import Hosts, accounts, hosts
 from candy_testbed.sshd import Sshd, ssh_keygen
 from candy_testbed.victoriametrics import VictoriaMetrics
+
+# How long an example takes depends on whoever else uses the machine, and says nothing about what is tested.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
