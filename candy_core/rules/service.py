@@ -122,7 +122,7 @@ class RuleService:
 
     async def sync(self, body: Json, *, seconds: float | None = None) -> SyncAnswer:
         """Make the backends hold what the request names, or without ``rules`` report what has drifted."""
-        with self._under_way.call(writes=True):
+        with self._under_way.writing():
             return await self._sync.run(body, seconds or self._timing.sync)
 
     async def drain(self, seconds: float) -> None:
@@ -131,7 +131,7 @@ class RuleService:
 
     @asynccontextmanager
     async def _writing(self, seconds: float | None) -> AsyncIterator[None]:
-        with self._under_way.call(writes=True):
+        with self._under_way.writing():
             async with self._under_way.within(seconds or self._timing.one):
                 yield
 

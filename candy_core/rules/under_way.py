@@ -28,9 +28,9 @@ class UnderWay:
     _ended: asyncio.Event = field(factory=asyncio.Event)
 
     @contextmanager
-    def call(self, *, writes: bool) -> Iterator[None]:
-        """Around a call that may take long. Raises :class:`Draining` for writes where the agent is on its way out."""
-        if writes and self._draining:
+    def writing(self) -> Iterator[None]:
+        """Around a call that may write. Raises :class:`Draining` where the agent is on its way out."""
+        if self._draining:
             raise Draining("The agent is on its way out and writes no more rules.")
         self._calls += 1
         try:
