@@ -26,7 +26,7 @@ OnBareHost = Callable[..., dict[str, Any]]
 def on_bare_host(tmp_path: Path) -> OnBareHost:
     """Runs items there, with these settings."""
     if not Path("/bin").is_symlink():
-        pytest.skip("its /bin is not /usr/bin, and only that is replaced here")
+        give_up(MissingServer("usrmerge", "usrmerge", "/bin is not /usr/bin here, and only that is replaced"))
     try:
         subprocess.run([*UNSHARE, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):

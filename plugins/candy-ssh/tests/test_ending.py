@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from candy_testbed import Account, Sshd
-from candy_testbed.requirement import required
+from candy_testbed.requirement import give_up, required
+from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import accounts
 
@@ -86,11 +87,16 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
     assert sleepers() == []
 
 
+def as_root(why: str) -> None:
+    """Go on only as root; where everything is required, to be somebody else is a failure."""
+    if os.geteuid() != 0:
+        give_up(MissingServer("root", "root", why))
+
+
 @pytest.fixture
 def become(tmp_path: Path) -> Path:
     """A program that makes whoever calls it root, as sudo does."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a program that runs as root")
+    as_root("only root can make a program that runs as root")
     program = tmp_path / "become"
     shutil.copy(shutil.which("setpriv") or "setpriv", program)
     program.chmod(0o4755)
@@ -218,12 +224,12 @@ async def test_a_start_that_is_canceled_half_way_is_known_to_have_come_to_nothin
     assert sleepers() == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user another login shell")
 @pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
 async def test_what_had_not_begun_at_a_cancel_never_begins(
     open_agent: Any, ssh_keys: Path, sleepers: Sleepers, tmp_path: Path, after: float
 ) -> None:
     """On a host that takes its time until it starts what it was asked for."""
+    as_root("only root can give a user another login shell")
     shell, mark = tmp_path / "shell", tmp_path / "begun"
     shell.write_text('#!/bin/sh\nsleep 2\necho slowly\nexec /bin/sh "$@"\n')
     shell.chmod(0o755)
