@@ -23,8 +23,7 @@ from candy_core.config.credentials import Credentials
 from candy_core.config.runtime import RuntimeConfig, RuntimeSettings
 from candy_core.config.settings import Address, Settings
 from candy_core.delivery import DeliveryService
-from candy_core.engine import Engine, EngineLimits, MemoryStore
-from candy_core.engine.spool import Spool
+from candy_core.engine import Engine, EngineLimits
 from candy_core.errors import SettingsError
 from candy_core.heartbeat import HeartbeatService, Vitals, hands_over_key
 from candy_core.hosting import PluginHost
@@ -37,6 +36,7 @@ from candy_core.ports.context import ByteLimits, PluginContext
 from candy_core.ports.task_store import StoreLimits, TaskStore
 from candy_core.registry import Registry, discover
 from candy_core.rules import RuleService
+from candy_core.store import MemoryStore, Spool
 from candy_core.version import __version__
 from candy_core.watchdog import LoopWatchdog
 from candy_core.web.listener import listening
@@ -71,7 +71,7 @@ def _end_the_process(code: int, seconds: float) -> None:
     """
 
     def leave() -> None:
-        structlog.get_logger("candy").error("left_behind", detail="a plugin's call or thread that does not end")
+        structlog.get_logger("candy").error("forced_exit", detail="a plugin's call or thread that does not end")
         os._exit(code)
 
     timer = threading.Timer(seconds, leave)

@@ -55,7 +55,7 @@ def serve(file: Path | None) -> None:
 
     log_output.configure(configuration.settings.log_level)
     from candy_core.app import serve as run
-    from candy_core.registry.faults import leaves
+    from candy_core.faults import leaves
 
     code = 0
     refused: list[BaseException] = []

@@ -88,7 +88,7 @@ class FieldConflict(CandyError):
     code = "field_conflict"
 
 
-class Ended(CandyError):
+class TaskEnded(CandyError):
     """The task has ended, so there is nothing left to cancel."""
 
     code = "ended"

@@ -82,7 +82,7 @@ class LoopWatchdog:
             if self._claim(self._last):
                 # The thread did not get to run: C code that keeps the interpreter's lock, or a suspended machine.
                 self._count(NOBODY, "not seen")
-            self._logger.warning("loop_runs_again", seconds=round(still, 2))
+            self._logger.warning("event_loop_recovered", seconds=round(still, 2))
         self._metrics.loop_lag.set(max(0.0, still - self._interval))
         with self._lock:
             self._last = now

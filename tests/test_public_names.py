@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 
 import importlib_metadata
 
 import candy_core
+import candy_core.task_store
 
 NAMES = [
     "Absent",
     "Answer",
+    "AnswerTooLarge",
     "Anything",
     "BackendUnavailable",
     "BadJson",
@@ -22,18 +25,12 @@ NAMES = [
     "Callback",
     "CandyError",
     "Catalogue",
-    "Claim",
     "ClusterInfo",
     "ClusterProbe",
     "ClusterProbeSpec",
     "Conflict",
-    "DeadLetter",
-    "DeadLetterPage",
     "Delivered",
     "Delivery",
-    "DeliveryClaim",
-    "Ended",
-    "Ending",
     "Event",
     "Executor",
     "ExecutorSpec",
@@ -42,33 +39,27 @@ NAMES = [
     "FieldConflict",
     "Forbidden",
     "Health",
+    "HttpClient",
     "HttpUrl",
     "Invalid",
     "Item",
     "ItemId",
-    "ItemRecord",
     "ItemResult",
     "ItemStatus",
     "Json",
     "Locale",
-    "LogEntry",
     "Logger",
     "Mismatch",
-    "NewDelivery",
-    "NewTask",
     "NotConfigured",
     "NotFound",
     "NotManaged",
     "Outcome",
     "Overloaded",
-    "PlannedItem",
     "PluginContext",
     "Problem",
-    "Progress",
     "QueueFull",
     "Reason",
     "Refused",
-    "Renewal",
     "Reporter",
     "ReporterSpec",
     "Retry",
@@ -82,19 +73,9 @@ NAMES = [
     "Secret",
     "SettingsError",
     "Stale",
-    "StoreCounts",
-    "StoreLimits",
     "StoredRule",
-    "Submitted",
-    "TaskLog",
-    "TaskPage",
-    "TaskResult",
-    "TaskState",
-    "TaskStatus",
-    "TaskStore",
-    "TaskStoreSpec",
+    "TaskEnded",
     "Threshold",
-    "Until",
     "Version",
     "__version__",
     "dumps",
@@ -103,21 +84,61 @@ NAMES = [
     "item_sentences",
     "judge",
     "loads",
+    "network_cause",
     "params_reader",
     "sentence",
     "to_json",
     "tolerant_reader",
 ]
 
+OF_TASK_STORES = [
+    "Claim",
+    "DeadLetter",
+    "DeadLetterPage",
+    "DeliveryClaim",
+    "Ending",
+    "ItemRecord",
+    "LogEntry",
+    "NewDelivery",
+    "NewTask",
+    "PlannedItem",
+    "Progress",
+    "Renewal",
+    "StoreCounts",
+    "StoreLimits",
+    "Submitted",
+    "TaskLog",
+    "TaskPage",
+    "TaskResult",
+    "TaskState",
+    "TaskStatus",
+    "TaskStore",
+    "TaskStoreSpec",
+    "Until",
+]
+
 
 def test_the_public_names_are_these() -> None:
     assert sorted(candy_core.__all__) == NAMES
-    assert list(candy_core.__all__) == NAMES, "sorted, so that two people who add a name do not meet"
+    assert list(candy_core.task_store.__all__) == OF_TASK_STORES, (
+        "sorted, so that two people who add a name do not meet"
+    )
+
+
+def test_within_each_audience_the_names_are_sorted() -> None:
+    """So that two people who add a name do not meet."""
+    source = inspect.getsource(candy_core)
+    groups = source[source.index("__all__") :].split("    # ")[1:]
+    assert len(groups) > 5
+    for group in groups:
+        names = re.findall(r'"(\w+)"', group)
+        assert names == sorted(names)
 
 
 def test_every_public_name_is_there_and_documented() -> None:
-    for name in candy_core.__all__:
-        value = getattr(candy_core, name)
+    public = [(candy_core, name) for name in NAMES] + [(candy_core.task_store, name) for name in OF_TASK_STORES]
+    for module, name in public:
+        value = getattr(module, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), f"{name} has no docstring"
 

@@ -145,7 +145,7 @@ class Settings:
     max_concurrent: Count = 128
     """Executor calls at one time."""
     max_concurrent_per_executor: Count = 32
-    """Of one executor; of each datasource where it has several (``ExecutorSpec.share_key``)."""
+    """Of one executor; of each datasource where it has several (``ExecutorSpec.concurrency_key``)."""
     max_running_tasks: Count = 16
     max_pending_tasks: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     """Tasks that may wait; one more is refused with ``queue_full``."""

@@ -7,12 +7,12 @@ import time
 from typing import Any, Protocol
 
 from candy_core.errors import CandyError
+from candy_core.faults import PluginFault, secrets_of, traceback_of
 from candy_core.hosting.calls import Calls
 from candy_core.metrics import Metrics
 from candy_core.model.secret import Secret
 from candy_core.ports.context import Logger, PluginContext
 from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Reporter, ReporterSpec, Retry
-from candy_core.registry.faults import PluginFault, secrets_of, traceback_of
 
 
 class HostedReporter(Protocol):

@@ -1,8 +1,8 @@
-"""The outbox between the store and the reporters: queueing, retries and dead letters (contract section 4).
+"""Delivers results from the store through the reporters: attempts, retries and dead letters (contract section 4).
 
-A delivery is claimed from the store, tried once by its reporter, and then acknowledged, put back or buried. The store
-keeps it until one of the two ends has been reached, so that a result is delivered at least once: a reporter sends the
-delivery's id along, and the receiver knows a repetition by it.
+A delivery is claimed from the store, tried once by its reporter, and then acknowledged, put back or dead-lettered. The
+store keeps it until then, so that a result is delivered at least once: a reporter sends the delivery's id along, by
+which the receiver recognizes a repetition.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from functools import partial
 from typing import TypeVar, cast
 from uuid import uuid4
 
+from candy_core.backoff import Backoff
 from candy_core.codec import encode
 from candy_core.delivery.announcements import Announcements
 from candy_core.delivery.attempt import HostedReporter, attempt
 from candy_core.errors import Problem
+from candy_core.faults import secrets_of, traceback_of
 from candy_core.hosting.calls import PATIENCE, Calls
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, Event, LogEntry, TaskState
 from candy_core.ports.context import Logger
 from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Retry
 from candy_core.ports.task_store import DeliveryClaim, NewDelivery, TaskStore
-from candy_core.registry.faults import secrets_of, traceback_of
 
 T = TypeVar("T")
 
@@ -36,8 +37,8 @@ ATTEMPT_SECONDS = 60.0
 """How long one attempt may take before it is cancelled."""
 LEASE_SECONDS = 120.0
 """How long a delivery is leased: an attempt, the wait for its cancellation, and the store's own answer fit in."""
-BACKOFF_SECONDS = (1.0, 300.0)
-"""The shortest and the longest wait between two attempts that the core chooses itself."""
+SHORTEST_PAUSE = 1.0
+"""Seconds between two attempts at least."""
 DEFAULT_MAX_AGE = 24 * 3600.0
 _CLAIM_WAIT = 30.0
 _STORE_PAUSE = 1.0
@@ -73,7 +74,7 @@ class DeliveryService:
         self._attempt_seconds = attempt_seconds
         self._lease_seconds = lease_seconds
         self._calls = Calls(patience)
-        self._uniform = uniform
+        self._backoff = Backoff(first=2.0, longest=300.0, shortest=SHORTEST_PAUSE, jitter=(0.0, 1.0), uniform=uniform)
         self._monotonic = monotonic
         self._announcements = {
             name: Announcements(hosted, calls=self._calls, metrics=metrics, logger=logger)
@@ -218,18 +219,14 @@ class DeliveryService:
                 await self._log(claim, ("warning", "callback_attempt", f"{number}: {why}; again in {after:.1f} s"))
             case Retry(why) | Refused(why):
                 reason = why if isinstance(answer, Refused) else f"older than {claim.max_age:g} s; the last time: {why}"
-                await self._store.bury(claim.lease, reason)
+                await self._store.dead_letter(claim.lease, reason)
                 await self._log(
                     claim, ("warning", "callback_attempt", f"{number}: {why}"), ("error", "callback_given_up", reason)
                 )
 
     def _delay(self, answer: Retry, attempt_number: int, left: float) -> float:
         """Seconds to the next attempt: the reporter's own, else full jitter; never past the last one, at the end."""
-        shortest, longest = BACKOFF_SECONDS
-        if answer.after is not None:
-            after = max(shortest, answer.after)
-        else:
-            after = self._uniform(shortest, min(longest, shortest * 2.0 ** min(attempt_number, 30)))
+        after = self._backoff.delay(attempt_number) if answer.after is None else max(SHORTEST_PAUSE, answer.after)
         return min(after, left)
 
     def _note_blocked(self, delivery: Delivery, answer: Answer) -> None:

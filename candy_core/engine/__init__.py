@@ -1,6 +1,5 @@
-"""Taking tasks in, running their items, ending them."""
+"""Runs tasks: intake, scheduling, batching, calls to executors, and the end of each task."""
 
 from candy_core.engine.engine import Engine, EngineLimits
-from candy_core.engine.memory_store import MemoryStore
 
-__all__ = ["Engine", "EngineLimits", "MemoryStore"]
+__all__ = ["Engine", "EngineLimits"]

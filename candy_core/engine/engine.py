@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
-from candy_core.engine.clock import Clock, SystemClock
-from candy_core.engine.ending import SHUTDOWN, Ender
-from candy_core.engine.gathering import Share
+from candy_core.clock import Clock, SystemClock
+from candy_core.engine.batching import ConcurrencyKey
+from candy_core.engine.finisher import SHUTDOWN, TaskFinisher
 from candy_core.engine.intake import Intake, ItemCheck
+from candy_core.engine.item_resolution import HostedExecutor
 from candy_core.engine.limiter import Limiter, Limiters
-from candy_core.engine.preparing import HostedExecutor
-from candy_core.engine.runner_parts import RunnerParts
+from candy_core.engine.runner_context import RunnerContext
 from candy_core.engine.scheduler import WHOLE_TASK, Scheduler
-from candy_core.errors import CandyError, Draining, Ended, NotFound, Problem
+from candy_core.errors import CandyError, Draining, NotFound, Problem, TaskEnded
 from candy_core.hosting.calls import Calls
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, Event, Json, LogEntry, TaskState, TaskStatus
@@ -27,9 +27,9 @@ CANCELED = "Task canceled by request"
 
 @frozen(kw_only=True)
 class EngineLimits:
-    """How much happens at once; each is asked for when it matters, so that it may change at run time.
+    """How much may happen at once; each is read when it matters, so that it may change at run time.
 
-    ``calls_per_executor`` is for each share of an executor that has them (``ExecutorSpec.share_key``).
+    ``calls_per_executor`` is for each concurrency key of an executor that has them (``ExecutorSpec.concurrency_key``).
     """
 
     calls: Callable[[], int]
@@ -38,7 +38,7 @@ class EngineLimits:
 
 
 class Engine:
-    """Owns the tasks from intake to their end."""
+    """Owns tasks from intake to their end."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class Engine:
         self._intake = Intake(executors, check_callback, logger)
         self._calls = Calls(patience)
         self._slots = Limiter(limits.calls)
-        self._rooms = Limiter(limits.tasks)
+        self._task_slots = Limiter(limits.tasks)
         self._executor_slots = Limiters(self._calls_of)
-        parts = RunnerParts(
+        context = RunnerContext(
             store=store,
             executors=executors,
             calls=self._calls,
@@ -79,8 +79,8 @@ class Engine:
             logger=logger,
             announce=announce,
         )
-        ender = Ender(store=store, plan=plan, metrics=metrics, clock=clock, logger=logger)
-        self._scheduler = Scheduler(parts, ender, self._rooms, worker=worker, slice_size=slice_size)
+        finisher = TaskFinisher(store=store, plan=plan, metrics=metrics, clock=clock, logger=logger)
+        self._scheduler = Scheduler(context, finisher, self._task_slots, worker=worker, slice_size=slice_size)
 
     @property
     def draining(self) -> bool:
@@ -89,7 +89,7 @@ class Engine:
 
     @property
     def stalled(self) -> str | None:
-        """Why checks have stopped, or ``None`` while they go on."""
+        """Why no items are being run, or ``None`` while they are."""
         return self._scheduler.stalled
 
     async def run(self) -> None:
@@ -122,7 +122,7 @@ class Engine:
     async def cancel(self, task_id: str, *, timeout: float = 30.0) -> tuple[TaskState, bool]:
         """Cancel a task, and wait until it has really stopped; false where it had not after ``timeout`` seconds.
 
-        Raises ``NotFound``, ``Ended``.
+        Raises ``NotFound``, ``TaskEnded``.
         """
         until = asyncio.get_running_loop().time() + timeout
         state, ended = await self._cancel(task_id, CANCELED, timeout)
@@ -134,28 +134,28 @@ class Engine:
         return await self.store.counts()
 
     def limits_changed(self) -> None:
-        """Let in who fits now, after a limit was raised."""
-        for limiter in (self._slots, self._rooms, self._executor_slots):
+        """Use the new limits at once."""
+        for limiter in (self._slots, self._task_slots, self._executor_slots):
             limiter.wake()
 
     async def drain(self, grace: float, *, last: float = 2.0) -> None:
-        """Take no more tasks and cancel those that wait; give running ones ``grace`` seconds, then cancel them too.
+        """Take no more tasks and cancel waiting ones; give running ones ``grace`` seconds, then cancel them too.
 
-        Cancelled ones have ``last`` seconds to end, and an item that ignores its cancellation is abandoned after half
-        of that. What was found by then is kept and reported all the same.
+        Canceled ones have ``last`` seconds to end, and an item that ignores its cancellation is abandoned after half
+        of that. Results that came by then are kept and reported all the same.
         """
         self._draining = True
-        over = asyncio.get_running_loop().time() + grace
+        grace_ends = asyncio.get_running_loop().time() + grace
         waiting = await self._unfinished(TaskStatus.PENDING)
         running = await self._unfinished(TaskStatus.RUNNING)
         self._log.info("draining", waiting=len(waiting), running=len(running), grace=grace)
         await self._cancel_all(waiting, last)
         try:
-            async with asyncio.timeout_at(over):
+            async with asyncio.timeout_at(grace_ends):
                 for state in running:
                     await self.store.wait(state.task_id, Until.ENDED, grace)
         except TimeoutError:
-            self._log.warning("grace_over", grace=grace)
+            self._log.warning("grace_expired", grace=grace)
         self._calls.hurry(last / 2)
         await self._cancel_all(await self._unfinished(TaskStatus.RUNNING), last)
 
@@ -180,16 +180,16 @@ class Engine:
         await self.store.append_log(task_id, [entry])
         state = await self.store.wait(task_id, Until.ENDED, timeout)
         if state is None:
-            raise NotFound(f"the task {task_id} was forgotten while it was being cancelled")
+            raise NotFound(f"the task {task_id} was dropped while it was being canceled")
         return state, state.status.ended
 
     async def _cancel_quietly(self, task_id: str, timeout: float) -> None:
         try:
             await self._cancel(task_id, SHUTDOWN, timeout)
-        except (Ended, NotFound):
-            return  # it ended by itself in the meantime
+        except (TaskEnded, NotFound):
+            return  # it has ended in the meantime
 
-    def _calls_of(self, key: Share) -> int:
+    def _calls_of(self, key: ConcurrencyKey) -> int:
         hosted, _ = key
         own = hosted.spec.max_concurrent
         return self._limits.calls_per_executor() if own is None else own

@@ -11,21 +11,21 @@ from attrs import frozen
 
 from candy_core.codec import dumps, request_reader
 from candy_core.codec.problems import MOST_PROBLEMS
-from candy_core.engine.preparing import HostedExecutor, Refusal, prepare
+from candy_core.engine.item_resolution import HostedExecutor, RejectedItem, resolve_item
 from candy_core.errors import Invalid, Problem
-from candy_core.judge import item_sentences
+from candy_core.faults import secrets_of, traceback_of
+from candy_core.judging import item_sentences
 from candy_core.model.task import Callback, ItemId, ItemRequest, Json, Locale, Outcome, Reason, TaskRequest
 from candy_core.ports.context import Logger
 from candy_core.ports.planned_item import PlannedItem
 from candy_core.ports.task_store import NewTask
-from candy_core.registry.faults import secrets_of, traceback_of
 
 _MAY_HOLD_FLOAT = re.compile(rb"(?:^|[:\[,])-?[0-9]+[.e]")
 
 
 @frozen(kw_only=True)
 class ItemCheck:
-    """What a dry run says of one item."""
+    """The answer of a dry run for one item."""
 
     item_id: ItemId
     ok: bool
@@ -112,10 +112,10 @@ class Intake:
     def _examine(
         self, index: int, item: ItemRequest, scopes: frozenset[str], locale: Locale
     ) -> tuple[Outcome | None, Sequence[Problem], object]:
-        """An item's verdict (``None``: it may run), the same as problems of the request, and its params as read."""
+        """An item's verdict (``None``: it may run), the same as problems of the request, and its params."""
         path = f"$.items[{index}]"
-        found = prepare(item, self._executors, locale, path=path)
-        if isinstance(found, Refusal):
+        found = resolve_item(item, self._executors, locale, path=path)
+        if isinstance(found, RejectedItem):
             return found.outcome, found.problems, None
         hosted, params = found
         try:

@@ -1,4 +1,4 @@
-"""Bounds on how much happens at once, which may be moved while it does."""
+"""Bounds on how much happens at once, which may change while it does."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Limiter:
         return self._limit()
 
     def take(self) -> bool:
-        """Take a place at once; false where there is none, or others wait for one."""
+        """Take a slot at once; false where none is free, or others wait for one."""
         if self._waiters or self.used >= self._limit():
             return False
         self.used += 1
         return True
 
     async def acquire(self) -> None:
-        """Take a place, waiting for one if there is none."""
+        """Take a slot, waiting until one is free."""
         if self.take():
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -41,18 +41,18 @@ class Limiter:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.release()  # the place was given in the same moment
+                self.release()  # the slot was given in the same moment
             else:
                 self._waiters.remove(waiter)
             raise
 
     def release(self) -> None:
-        """Give a place back."""
+        """Give a slot back."""
         self.used -= 1
         self.wake()
 
     def wake(self) -> None:
-        """Let in whoever fits now; to be called after the bound has been raised."""
+        """Give free slots to those who wait; to be called after the bound has been raised."""
         while self._waiters and self.used < self._limit():
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -61,7 +61,7 @@ class Limiter:
 
 
 class Limiters(Generic[Key]):
-    """A :class:`Limiter` for each key, whose bound ``limit`` tells. Nothing stays of a key that nobody uses."""
+    """A :class:`Limiter` for each key, whose bound ``limit`` gives. Nothing is kept of a key that is not in use."""
 
     def __init__(self, limit: Callable[[Key], int]) -> None:
         self._limit = limit
@@ -73,7 +73,7 @@ class Limiters(Generic[Key]):
 
     @contextmanager
     def of(self, key: Key) -> Iterator[Limiter]:
-        """The key's one limiter. All places have to be given back within the context."""
+        """The key's one limiter. All slots have to be given back within the context."""
         limiter = self._limiters.get(key)
         if limiter is None:
             limiter = self._limiters[key] = Limiter(lambda: self._limit(key))
@@ -86,6 +86,6 @@ class Limiters(Generic[Key]):
                 del self._limiters[key], self._users[key]
 
     def wake(self) -> None:
-        """Let in whoever fits now; to be called after a bound has been raised."""
+        """Give free slots to those who wait; to be called after a bound has been raised."""
         for limiter in self._limiters.values():
             limiter.wake()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from candy_core.errors import CandyError
+from candy_core.faults import secrets_of, traceback_of
 from candy_core.hosting.calls import Calls
 from candy_core.model.heartbeat import ClusterInfo
 from candy_core.ports.cluster_probe import ClusterProbe
 from candy_core.ports.context import Logger
-from candy_core.registry.faults import secrets_of, traceback_of
 
 T = TypeVar("T")
 

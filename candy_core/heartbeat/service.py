@@ -9,19 +9,20 @@ import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from candy_core.backoff import Backoff
 from candy_core.codec import dumps, loads, to_json
 from candy_core.config.runtime import RuntimeConfig
 from candy_core.config.settings import Address, Settings
 from candy_core.errors import BackendUnavailable, CandyError, NotFound
 from candy_core.heartbeat.cluster_figures import ClusterFigures, HostedProbe
-from candy_core.heartbeat.handing_over import hands_over_key
+from candy_core.heartbeat.key_handover import hands_over_key
 from candy_core.heartbeat.own_address import OwnAddress
+from candy_core.http_client import AnswerTooLarge, HttpClient, http_client, network_cause
 from candy_core.metrics import Metrics
 from candy_core.model.heartbeat import AgentStatus, Heartbeat, PluginBrief, QueueBrief
 from candy_core.model.secret import Secret
@@ -29,9 +30,6 @@ from candy_core.model.task import Json
 from candy_core.ports.context import Logger
 from candy_core.ports.task_store import StoreCounts
 from candy_core.version import __version__
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MAX_ANSWER = 64 * 1024
 """More bytes than this of an answer are not read."""
@@ -63,8 +61,8 @@ class Vitals:
 
 def pause_after(interval: float, failures: int, uniform: Callable[[float, float], float]) -> float:
     """Seconds from one beat to the next: the interval, doubled with each failure in a row, ± 10 %."""
-    pause = interval if failures < 2 else min(interval * 2.0 ** min(failures - 1, 30), max(interval, LONGEST_PAUSE))
-    return pause * uniform(1 - JITTER, 1 + JITTER)
+    jitter = (1 - JITTER, 1 + JITTER)
+    return Backoff(first=interval, longest=max(interval, LONGEST_PAUSE), jitter=jitter, uniform=uniform).delay(failures)
 
 
 async def wait_for(changed: asyncio.Event, seconds: float) -> bool:
@@ -119,7 +117,8 @@ class HeartbeatService:
         self._trouble: str | None = NOT_YET
         self._rejected: Json = None
         self._one_at_a_time = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
+        self._open = AsyncExitStack()
 
     @property
     def trouble(self) -> str | None:
@@ -209,29 +208,29 @@ class HeartbeatService:
             self._apply(answer)
         return beat, trouble
 
-    async def _post(self, beat: Heartbeat) -> tuple[str | None, bytes]:
+    async def _post(self, beat: Heartbeat) -> tuple[str | None, bytes | bytearray]:
         """What went wrong, or ``None``, and the answer's body."""
         import aiohttp
 
-        if self._session is None:
+        if self._client is None:
             tls = await asyncio.to_thread(self._tls)  # reads the system's certificates
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls, limit=2), cookie_jar=aiohttp.DummyCookieJar()
-            )
+            self._client = await self._open.enter_async_context(http_client(limit=MAX_ANSWER, connections=2, tls=tls))
         body = to_json(beat, drop_none=True)
         if beat.api_key is not None:
             body = {**body, "api_key": beat.api_key.reveal()}  # type: ignore[dict-item]  # a record is an object
-        headers = {"Content-Type": "application/json", "User-Agent": f"candy-agent/{__version__}"}
+        headers = {"Content-Type": "application/json"}
         url = f"{self._settings.server_url}/api/v1/heartbeat/{self._settings.agent_id}"
         with suppress(NotFound):  # a Candy-Server may ask for none
             headers["X-API-Key"] = (await self._credential("server")).reveal()
         try:
-            async with self._session.post(url, data=dumps(body), headers=headers, allow_redirects=False) as response:
+            async with self._client.request("POST", url, data=dumps(body), headers=headers) as response:
                 if not 200 <= response.status < 300:
                     return f"Candy-Server answered {response.status}", b""
-                return None, await _read(response)
+                with suppress(AnswerTooLarge):  # nothing of it is read
+                    return None, await self._client.read(response)
+                return None, b""
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return getattr(error, "strerror", None) or type(error).__name__, b""
+            return network_cause(error), b""
 
     def _note(self, trouble: str | None) -> None:
         self._metrics.heartbeats.labels("failed" if trouble else "ok").inc()
@@ -245,10 +244,10 @@ class HeartbeatService:
             write("heartbeat_undelivered", why=trouble, failures=self._failures)
         self._trouble = trouble
 
-    def _apply(self, answer: bytes) -> None:
+    def _apply(self, answer: bytes | bytearray) -> None:
         """Take the configuration that an answer carries, if it carries one; nothing in it can do harm."""
         try:
-            value = loads(answer) if answer.strip() else None
+            value = loads(bytes(answer)) if answer.strip() else None
         except CandyError as error:
             self._logger.debug("heartbeat_answer_not_json", why=str(error))
             return
@@ -279,17 +278,5 @@ class HeartbeatService:
         return self._vitals.agent_key() if hands_over_key(self._settings) else None
 
     async def _close(self) -> None:
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The answer's body, or nothing of one that is too long."""
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            response.close()
-            return b""
-    return bytes(content)
+        self._client = None
+        await self._open.aclose()

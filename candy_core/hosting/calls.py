@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from candy_core.errors import CandyError
-from candy_core.registry.faults import PluginFault
+from candy_core.faults import PluginFault
 
 T = TypeVar("T")
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from attrs import frozen
 
+from candy_core.backoff import Backoff
+from candy_core.faults import describe
 from candy_core.model.secret import Secret
 from candy_core.ports.context import Health
-from candy_core.registry.faults import describe
-
-
-def backoff(failures: int) -> float:
-    """Seconds until the next attempt after ``failures`` in a row: 1, 2, 4 … 300, less up to a half of jitter."""
-    longest = min(300.0, 2.0 ** min(failures - 1, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
 
 
 @frozen(kw_only=True)
@@ -33,7 +27,7 @@ class Timing:
     check: float = 5.0
     stable: float = 60.0
     """What has worked for so long starts the backoff anew."""
-    backoff: Callable[[int], float] = backoff
+    backoff: Callable[[int], float] = Backoff(first=1.0, longest=300.0, jitter=(0.5, 1.0)).delay
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 
 from candy_core.errors import SettingsError
+from candy_core.faults import describe
 from candy_core.hosting.health import Timing
 from candy_core.hosting.hosted import Hosted, HostedState
 from candy_core.metrics import Metrics
@@ -19,7 +20,6 @@ from candy_core.ports.executor import BatchExecutor, Executor
 from candy_core.ports.reporter import Reporter
 from candy_core.ports.rule_backend import RuleBackend
 from candy_core.registry import Announced, PluginRecord, PluginState, Registry
-from candy_core.registry.faults import describe
 
 S = TypeVar("S")
 SettingsReader = Callable[[str, type[Any]], Any]
@@ -84,7 +84,7 @@ class PluginHost:
         for record in self._records:
             if record.error is not None:
                 logger.error(
-                    "plugin_unusable" if record.state is PluginState.FAILED else "plugin_curtailed",
+                    "plugin_unusable" if record.state is PluginState.FAILED else "plugin_partial",
                     plugin=record.name,
                     distribution=record.distribution,
                     version=record.version,

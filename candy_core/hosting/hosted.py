@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field
 
 from candy_core.errors import BackendUnavailable, CandyError, SettingsError
+from candy_core.faults import PluginFault, describe, secrets_of, traceback_of
 from candy_core.hosting.health import HealthChecks, Timing
 from candy_core.metrics import Metrics
 from candy_core.ports.context import Health, Logger, PluginContext
 from candy_core.registry.checks import check_port
-from candy_core.registry.faults import PluginFault, describe, secrets_of, traceback_of
 
 Port = TypeVar("Port")
 
@@ -263,7 +263,7 @@ class Hosted(Generic[Port]):
         if not health.ok and (before is None or before.ok):
             self._logger.warning("plugin_degraded", detail=health.detail)
         elif health.ok and before is not None and not before.ok:
-            self._logger.info("plugin_well_again")
+            self._logger.info("plugin_recovered")
         self._changed()
 
     def _lost(self, what: str) -> None:

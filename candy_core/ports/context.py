@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from attrs import field, frozen
 from structlog.typing import FilteringBoundLogger
 
+from candy_core.http_client import HttpClient, http_client
 from candy_core.model.secret import Secret
 
 Logger: TypeAlias = FilteringBoundLogger
@@ -38,7 +40,8 @@ class PluginContext:
     :class:`~candy_core.errors.NotFound` for a name that is not there. Two names are the core's own: ``server`` is the
     key for Candy-Server, ``agent`` the agent's own API key.
 
-    ``tls`` makes the context for outgoing connections; plugins may load their own certificates into it.
+    ``tls`` makes the context for outgoing connections; plugins may load their own certificates into it. It reads the
+    system's certificates, so call it in a thread.
     """
 
     plugin: str
@@ -49,3 +52,23 @@ class PluginContext:
     tls: Callable[[], ssl.SSLContext] = field(default=ssl.create_default_context, repr=False)
     limits: ByteLimits = ByteLimits()
     server_url: str | None = None
+
+    def http(
+        self,
+        *,
+        connections: int = 0,
+        timeout: float | None = None,
+        connect_timeout: float | None = 10.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> AbstractAsyncContextManager[HttpClient]:
+        """An HTTP client for the time of the block, its answers bounded by ``limits.answer``.
+
+        See :func:`~candy_core.http_client.http_client`, which has the parameters.
+        """
+        return http_client(
+            limit=self.limits.answer,
+            connections=connections,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            tls=tls,
+        )

@@ -88,11 +88,11 @@ class ExecutorSpec(Generic[P, S]):
     ``scopes`` says what the caller's key must hold for these params; it is pure, and called at intake.
     ``batch_key`` gives items that may share one call the same key, ``None`` for an item that goes alone; where it is
     set, ``open`` yields a :class:`BatchExecutor`. ``max_batch`` bounds the items of one call, ``max_concurrent`` the
-    calls at one time (``None``: the core's default). Where ``question_key`` is set, items of one batch key that have
-    the same question key always share a call, however many they are, and count as one towards ``max_batch``: so an
-    executor sees together what is to be asked only once. ``share_key`` says what a call depends on, such as one of
-    several servers: ``max_concurrent``, or the core's default, then bounds the calls of each key by itself, so that a
-    server which hangs holds up no calls to another. Items of one batch key have one share key.
+    calls at one time (``None``: the core's default). Items with the same ``batch_key`` and the same ``dedup_key``
+    always share a call, however many they are, and count as one towards ``max_batch``: an executor sees equal items
+    together, and can query once for all of them. ``concurrency_key`` names what a call depends on, such as one of
+    several servers: ``max_concurrent``, or the core's default, then bounds the calls of each key separately, so that a
+    hanging server holds up no calls to another. Items of one batch key have one concurrency key.
     """
 
     name: str
@@ -102,8 +102,8 @@ class ExecutorSpec(Generic[P, S]):
     aliases: tuple[str, ...] = ()
     scopes: Callable[[P], frozenset[str]] = no_scopes
     batch_key: Callable[[P], Hashable | None] | None = None
-    question_key: Callable[[P], Hashable] | None = None
-    share_key: Callable[[P], Hashable] | None = None
+    dedup_key: Callable[[P], Hashable] | None = None
+    concurrency_key: Callable[[P], Hashable] | None = None
     max_batch: int = 1
     max_concurrent: int | None = None
     check: Callable[[Any], Awaitable[Health]] | None = None

@@ -205,7 +205,7 @@ class TaskStore(Protocol):
         ...
 
     async def cancel(self, task_id: str, why: str) -> TaskState:
-        """Ask for the end of a task. Raises ``NotFound``, ``Ended``."""
+        """Ask for the end of a task. Raises ``NotFound``, ``TaskEnded``."""
         ...
 
     async def wait(self, task_id: str, until: Until, timeout: float) -> TaskState | None:
@@ -248,7 +248,7 @@ class TaskStore(Protocol):
         """Try it again in ``after`` seconds."""
         ...
 
-    async def bury(self, lease: str, why: str) -> None:
+    async def dead_letter(self, lease: str, why: str) -> None:
         """Make it a dead letter."""
         ...
 
@@ -256,7 +256,7 @@ class TaskStore(Protocol):
         """Dead letters, newest first. Raises ``Invalid`` for a cursor that is none of the store's."""
         ...
 
-    async def revive(self, delivery_id: str) -> None:
+    async def requeue(self, delivery_id: str) -> None:
         """Send a dead letter again, with a fresh age. Raises ``NotFound``."""
         ...
 

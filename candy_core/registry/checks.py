@@ -15,12 +15,12 @@ from packaging.version import Version
 
 from candy_core.codec import params_reader
 from candy_core.errors import Invalid
+from candy_core.faults import PluginFault, guard
 from candy_core.ports.cluster_probe import ClusterProbeSpec
 from candy_core.ports.executor import ExecutorSpec
 from candy_core.ports.reporter import ReporterSpec
 from candy_core.ports.rule_backend import RuleBackendSpec
 from candy_core.ports.task_store import TaskStoreSpec
-from candy_core.registry.faults import PluginFault, guard
 
 AnySpec: TypeAlias = (
     ExecutorSpec[Any, Any] | RuleBackendSpec[Any] | ReporterSpec[Any] | ClusterProbeSpec[Any] | TaskStoreSpec[Any]
@@ -176,8 +176,8 @@ _RULES: Collection[tuple[str, Callable[[object], bool], str]] = (
     ("check_callback", callable, "a function"),
     ("max_age", callable, "a function"),
     ("batch_key", _or_none(callable), "a function or None"),
-    ("question_key", _or_none(callable), "a function or None"),
-    ("share_key", _or_none(callable), "a function or None"),
+    ("dedup_key", _or_none(callable), "a function or None"),
+    ("concurrency_key", _or_none(callable), "a function or None"),
     ("check", _or_none(callable), "an async function or None"),
     ("max_batch", _positive, "an integer of at least 1"),
     ("max_concurrent", _or_none(_positive), "None or an integer of at least 1"),

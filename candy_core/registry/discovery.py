@@ -16,13 +16,13 @@ import attrs
 from attrs import Factory, define, frozen
 from packaging.utils import canonicalize_name
 
+from candy_core.faults import PluginFault
 from candy_core.ports.cluster_probe import ClusterProbeSpec
 from candy_core.ports.executor import ExecutorSpec
 from candy_core.ports.reporter import ReporterSpec
 from candy_core.ports.rule_backend import RuleBackendSpec
 from candy_core.ports.task_store import TaskStoreSpec
 from candy_core.registry.checks import HOOKS, AnySpec
-from candy_core.registry.faults import PluginFault
 from candy_core.registry.loading import Candidate, find_candidates, load
 from candy_core.version import __version__
 

@@ -14,8 +14,8 @@ from attrs import field, frozen
 from packaging.utils import canonicalize_name
 
 from candy_core import hookspecs
+from candy_core.faults import PluginFault, guard
 from candy_core.registry.checks import HOOKS, AnySpec, check_name, check_requirements, check_spec, unknown_hook
-from candy_core.registry.faults import PluginFault, guard
 
 
 @frozen(kw_only=True)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from candy_core.errors import BackendUnavailable, Invalid, Problem
+from candy_core.faults import PluginFault, secrets_of, traceback_of
 from candy_core.hosting import Hosted
 from candy_core.hosting.calls import Calls
 from candy_core.model.rule import Rule, RulePage, RuleRef, StoredRule
 from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Expect, RuleBackend
-from candy_core.registry.faults import PluginFault, secrets_of, traceback_of
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from attrs import define, field, frozen
 from candy_core.codec import dumps, loads, request_reader
 from candy_core.errors import BadJson, CandyError, Invalid, Problem
 from candy_core.model.rule import StoredRule
+from candy_core.rules.annotations import CONFIG_MAP, KEY, answer_of
 from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import BackendFault, RuleList
-from candy_core.rules.marks import CONFIG_MAP, KEY, answer_of
 
 _FILTERED_PAGE = 500
 """What a backend is asked for at once where most of it may be dropped."""

@@ -11,10 +11,10 @@ from candy_core.codec import request_reader
 from candy_core.errors import Invalid, Problem
 from candy_core.model.rule import Rule
 from candy_core.model.task import Json
+from candy_core.rules.annotations import rule_of
 from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.content import groups_of
 from candy_core.rules.documents import RuleDraft
-from candy_core.rules.marks import rule_of
 
 D = TypeVar("D", bound=RuleDraft)
 

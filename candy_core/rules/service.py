@@ -16,13 +16,13 @@ from candy_core.model.rule import RuleRef, StoredRule
 from candy_core.model.task import Json
 from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Absent, Anything, RuleBackend, Version
+from candy_core.rules.annotations import answer_of
 from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import RuleAnswer, RuleDeletion, RuleList, RuleRequest, SyncAnswer
+from candy_core.rules.in_flight import InFlightWrites
 from candy_core.rules.listing import Lister, ListFilter
-from candy_core.rules.marks import answer_of
 from candy_core.rules.reading import read_wanted
 from candy_core.rules.sync import Synchronizer
-from candy_core.rules.under_way import UnderWay
 from candy_core.rules.writing import Retrying, Writes
 
 
@@ -59,7 +59,7 @@ class RuleService:
         self._timing = timing or RuleTiming()
         self._writes = Writes(metrics, logger)
         self._lister = Lister(self._backends)
-        self._under_way = UnderWay()
+        self._under_way = InFlightWrites()
         self._sync = Synchronizer(
             self._backends,
             self._writes,

@@ -14,11 +14,11 @@ from candy_core.codec import request_reader
 from candy_core.errors import BackendUnavailable, CandyError, Exists, Invalid, Problem, Retriable
 from candy_core.model.rule import StoredRule
 from candy_core.model.task import Json
+from candy_core.rules.annotations import has_drifted, is_like
 from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import SyncAnswer, SyncRequest, SyncResult, SyncSummary
-from candy_core.rules.marks import has_drifted, is_like
+from candy_core.rules.in_flight import InFlightWrites
 from candy_core.rules.plan import Place, Plan, likely_places, place_of, plan_of, to_be_pruned
-from candy_core.rules.under_way import UnderWay
 from candy_core.rules.writing import Carrier, Patience, Retrying, Writes
 
 _ONE_LIST = 5000
@@ -115,7 +115,7 @@ class Synchronizer:
 
     backends: Backends
     writes: Writes
-    under_way: UnderWay
+    under_way: InFlightWrites
     concurrency: int = field(kw_only=True)
     retrying: Retrying = field(kw_only=True)
 

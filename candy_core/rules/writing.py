@@ -11,15 +11,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
+from candy_core.backoff import Backoff
 from candy_core.errors import CandyError, Exists, NotFound, NotManaged, Overloaded, Retriable, Stale
 from candy_core.metrics import Metrics
 from candy_core.model.rule import RulePage, RuleRef, StoredRule
 from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Absent, Version
+from candy_core.rules.annotations import is_like
 from candy_core.rules.backends import Backend, BackendBroken
-from candy_core.rules.marks import is_like
 from candy_core.rules.reading import Wanted
 
 _MOST_RACES = 5
@@ -30,12 +31,11 @@ _MOST_RACES = 5
 class Retrying:
     """How long a sync carries on while a backend cannot be had, in seconds.
 
-    Between two attempts ``first``, then twice that, at most ``most``. A backend that has not answered for ``window`` is
-    given up; ``listing`` is the same for the lists that a sync begins with, when nothing has been written yet.
+    ``backoff`` gives the pauses between attempts. A backend that has not answered for ``window`` is given up;
+    ``listing`` is the same for the lists that a sync begins with, when nothing has been written yet.
     """
 
-    first: float = 0.25
-    most: float = 4.0
+    backoff: Backoff = Factory(lambda: Backoff(first=0.25, longest=4.0))
     window: float = 45.0
     listing: float = 2.0
     clock: Callable[[], float] = time.monotonic
@@ -104,7 +104,7 @@ class Patience:
         now = self.retrying.clock()
         if not attempts.failed:
             attempts.since = now
-        delay = min(self.retrying.first * 2.0 ** min(attempts.failed, 30), self.retrying.most)
+        delay = self.retrying.backoff.delay(attempts.failed + 1)
         if isinstance(error, Overloaded):
             delay = max(delay, error.retry_after)
         attempts.failed += 1

@@ -10,9 +10,9 @@ from aiohttp.typedefs import Handler
 
 from candy_core.web import config, deadletters, docs, heartbeat, metrics, openapi, plugins, probes, rules, tasks
 from candy_core.web.auth import Doorkeeper, FailureLimiter
+from candy_core.web.call import RequestLimits
 from candy_core.web.gate import Gate
 from candy_core.web.operation import Operation
-from candy_core.web.requests import RequestLimits
 from candy_core.web.services import Services
 
 RESOURCES = (probes, tasks, rules, deadletters, plugins, config, heartbeat, metrics)

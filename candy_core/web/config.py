@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from candy_core.web.operation import Answer, Call, NoQuery, Operation, answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, NoQuery, Operation, answer
 from candy_core.web.requests import read_json
 from candy_core.web.services import Services
 

@@ -7,7 +7,8 @@ from attrs import frozen
 
 from candy_core.errors import NotFound
 from candy_core.ports.task_store import DeadLetterPage
-from candy_core.web.operation import Answer, Call, Operation, PageQuery, answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, PageQuery, answer
 from candy_core.web.requests import is_task_id
 from candy_core.web.services import Services
 
@@ -36,7 +37,7 @@ class DeadLetters:
         identifier = call.path("id")
         if not is_task_id(identifier):  # ids of deliveries are made of the same characters
             raise NotFound("No dead letter can have this id.")
-        await self._store.revive(identifier)
+        await self._store.requeue(identifier)
         return answer(Revived(id=identifier, status="waiting"), status=202)
 
 

@@ -10,7 +10,8 @@ from html import escape
 
 from aiohttp import web
 
-from candy_core.web.operation import Answer, Call, Operation
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1b1b1f;background:#fff}

@@ -14,9 +14,9 @@ from prometheus_client import Counter
 from candy_core.errors import CandyError
 from candy_core.metrics import Metrics
 from candy_core.web.auth import Doorkeeper
-from candy_core.web.operation import Call, NoQuery, Operation
+from candy_core.web.call import Call, RequestLimits
+from candy_core.web.operation import NoQuery, Operation
 from candy_core.web.problems import INTERNAL, Refusal, Refused, of_http_error, refusal_of
-from candy_core.web.requests import RequestLimits
 
 _SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
 _NO_ROUTE = "none"

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from candy_core.errors import NotFound
 from candy_core.model.heartbeat import Heartbeat
-from candy_core.web.operation import Answer, Call, Operation, answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, answer
 from candy_core.web.services import Services
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from candy_core.web.operation import Answer, Call, Operation
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation
 from candy_core.web.services import Services
 
 

@@ -12,7 +12,8 @@ import structlog
 from aiohttp import web
 
 from candy_core.codec import dumps
-from candy_core.web.operation import Answer, Call, Operation, json_answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, json_answer
 from candy_core.web.problems import MEDIA_TYPE, STATUSES, ProblemDocument
 from candy_core.web.rule_schemas import describe_content
 from candy_core.web.schemas import Drawing, Schema, reference

@@ -8,7 +8,8 @@ from aiohttp import web
 from attrs import frozen
 
 from candy_core.heartbeat import NOT_YET
-from candy_core.web.operation import Answer, Call, Operation, answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, answer
 from candy_core.web.services import Services
 
 
@@ -62,9 +63,9 @@ class Probes:
         reasons: dict[str, str] = {}
         stalled = services.engine.stalled
         draining = services.engine.draining
-        checks["checks"] = "stopped" if stalled is not None else "ok"
+        checks["execution"] = "stopped" if stalled is not None else "ok"
         if stalled is not None:
-            reasons["checks"] = stalled
+            reasons["execution"] = stalled
         checks["intake"] = "draining" if draining else "ok"
         trouble = services.heartbeat.trouble
         if not services.settings.server_url:
@@ -118,7 +119,7 @@ def operations(services: Services) -> tuple[Operation, ...]:
             answers={
                 200: Answer("It is.", Readiness),
                 503: Answer(
-                    "It is starting or draining, its checks have stopped, or a required plugin is down.", Readiness
+                    "It is starting or draining, no items are being run, or a required plugin is down.", Readiness
                 ),
             },
         ),

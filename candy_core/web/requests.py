@@ -7,11 +7,10 @@ import re
 
 from aiohttp import ClientPayloadError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
-from attrs import frozen
 
 from candy_core.codec import loads
 from candy_core.model.task import TASK_ID_PATTERN, Json
-from candy_core.web.operation import Call
+from candy_core.web.call import Call, RequestLimits
 from candy_core.web.problems import Refusal, Refused
 
 _THREAD_BYTES = 256 * 1024
@@ -23,20 +22,6 @@ _PREFERENCE = re.compile(
         (\s*;[^,"]*("(?:[^"\\]|\\.)*"[^,"]*)*)?\s*(,|\Z)""",
     re.VERBOSE,
 )
-
-
-@frozen(kw_only=True)
-class RequestLimits:
-    """Bounds of a request.
-
-    ``size`` in bytes, ``seconds`` for all of it and ``pause`` between two pieces are for its body. ``idle`` is what a
-    connection may be silent before its first request and between two, and what a client has for the head of one.
-    """
-
-    size: int
-    seconds: float = 60.0
-    pause: float = 15.0
-    idle: float = 75.0
 
 
 async def read_json(call: Call) -> Json:

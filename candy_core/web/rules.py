@@ -26,7 +26,8 @@ from candy_core.rules.documents import (
     SyncAnswer,
     SyncRequest,
 )
-from candy_core.web.operation import Answer, Call, Operation, PageQuery, answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, PageQuery, answer
 from candy_core.web.requests import read_json
 from candy_core.web.services import Services
 

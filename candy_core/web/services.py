@@ -1,24 +1,21 @@
-"""What the REST layer stands on."""
+"""The parts of the agent that the REST layer answers from."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from candy_core.config.runtime import RuntimeConfig
+from candy_core.config.settings import Settings
+from candy_core.delivery import DeliveryService
+from candy_core.engine import Engine
+from candy_core.heartbeat import HeartbeatService
+from candy_core.hosting import PluginHost
 from candy_core.keys import KeyRing
 from candy_core.metrics import Metrics
-
-if TYPE_CHECKING:
-    from candy_core.config.runtime import RuntimeConfig
-    from candy_core.config.settings import Settings
-    from candy_core.delivery import DeliveryService
-    from candy_core.engine import Engine
-    from candy_core.heartbeat import HeartbeatService
-    from candy_core.hosting import PluginHost
-    from candy_core.rules import RuleService
+from candy_core.rules import RuleService
 
 
 def _never() -> bool:

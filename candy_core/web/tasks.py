@@ -12,7 +12,8 @@ from candy_core.engine.intake import ItemCheck
 from candy_core.errors import NotFound
 from candy_core.model.task import TaskLog, TaskRequest, TaskResult, TaskState, TaskStatus
 from candy_core.ports.task_store import TaskPage
-from candy_core.web.operation import Answer, Call, Operation, PageQuery, answer, json_answer
+from candy_core.web.call import Call
+from candy_core.web.operation import Answer, Operation, PageQuery, answer, json_answer
 from candy_core.web.requests import is_task_id, preferences, read_json
 from candy_core.web.services import Services
 

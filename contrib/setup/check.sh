@@ -38,7 +38,7 @@ changelog() {
 check "ruff" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy" types
-check "floors (import-linter)" "$bin/lint-imports" --no-cache
+check "layers (import-linter)" "$bin/lint-imports" --no-cache
 check "licences" "$bin/python" contrib/setup/licences.py
 check "changelog fragments" changelog
 

@@ -18,25 +18,21 @@ from candy_core import (
     Callback,
     Delivered,
     Delivery,
-    Ending,
     ItemStatus,
-    NewTask,
     NotFound,
     Outcome,
-    PlannedItem,
     PluginContext,
     ReporterSpec,
     Secret,
-    StoreLimits,
-    TaskStatus,
 )
 from candy_core.delivery import DeliveryService
-from candy_core.engine.memory_store import MemoryStore
-from candy_core.engine.spool import Spool
 from candy_core.hosting import PluginHost
 from candy_core.hosting.health import Timing
 from candy_core.metrics import Metrics
 from candy_core.registry import Announced, PluginRecord, PluginState, Registry
+from candy_core.store.memory_store import MemoryStore
+from candy_core.store.spool import Spool
+from candy_core.task_store import Ending, NewTask, PlannedItem, StoreLimits, TaskStatus
 
 
 @frozen(kw_only=True)

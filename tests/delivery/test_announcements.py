@@ -7,8 +7,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from candy_core import Callback, Delivered, Delivery, Event, Progress, Retry, TaskState, TaskStatus
+from candy_core import Callback, Delivered, Delivery, Event, Retry
 from candy_core.delivery.announcements import MAX_WAITING
+from candy_core.task_store import Progress, TaskState, TaskStatus
 
 Start = Callable[..., Awaitable[Any]]
 Make = Callable[..., Any]

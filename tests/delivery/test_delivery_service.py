@@ -10,18 +10,10 @@ from typing import Any
 
 import pytest
 
-from candy_core import (
-    Callback,
-    Delivered,
-    Delivery,
-    PluginContext,
-    Problem,
-    Refused,
-    Retry,
-    StoreLimits,
-)
-from candy_core.engine.memory_store import MemoryStore
+from candy_core import Callback, Delivered, Delivery, PluginContext, Problem, Refused, Retry
 from candy_core.errors import SettingsError
+from candy_core.store.memory_store import MemoryStore
+from candy_core.task_store import StoreLimits
 
 Start = Callable[..., Awaitable[Any]]
 Make = Callable[..., Any]
@@ -192,7 +184,7 @@ async def test_what_is_refused_is_a_dead_letter_and_can_be_sent_again(post: Star
     await office.until_waiting()
     (letter,) = (await office.store.dead_letters(limit=10, cursor=None)).deadletters
     assert (letter.reason, letter.attempts, letter.reporter) == ("answered 404", 1, "one")
-    await office.store.revive(letter.id)
+    await office.store.requeue(letter.id)
     await office.until_waiting()
     assert (await office.store.counts()).delivered == 1
     assert [delivery.id for delivery in one.seen] == [letter.id, letter.id]

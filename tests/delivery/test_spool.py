@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from candy_core import Callback, Event
-from candy_core.engine.spool import FOLDER, Spool, SpooledDelivery
 from candy_core.errors import SettingsError
+from candy_core.store.spool import FOLDER, Spool, SpooledDelivery
 
 
 def entry(delivery_id: str = "d-1", **more: object) -> SpooledDelivery:
@@ -131,7 +131,7 @@ def test_a_full_disk_is_an_error_that_changes_nothing(tmp_path: Path) -> None:
     code = f"""
         import resource, signal
         from pathlib import Path
-        from candy_core.engine.spool import Spool, SpooledDelivery
+        from candy_core.store.spool import Spool, SpooledDelivery
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         def entry(size, attempts=0):
             return SpooledDelivery(id="d-1", task_id="t", reporter="r", callback=None, document=b"x" * size,

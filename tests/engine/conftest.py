@@ -14,8 +14,8 @@ import pytest
 import structlog
 from attrs import define, field, frozen
 
-from candy_core.engine import Engine, EngineLimits, MemoryStore
-from candy_core.engine.clock import Clock
+from candy_core.clock import Clock
+from candy_core.engine import Engine, EngineLimits
 from candy_core.errors import NotConfigured, NotFound
 from candy_core.hosting import PluginHost
 from candy_core.metrics import Metrics
@@ -25,6 +25,7 @@ from candy_core.ports.context import PluginContext
 from candy_core.ports.executor import ExecutorSpec, Item, Run
 from candy_core.ports.task_store import NewDelivery, StoreLimits, TaskStore, Until
 from candy_core.registry import Announced, Registry
+from candy_core.store import MemoryStore
 
 ALL = frozenset({"*"})
 Act = Literal[
@@ -205,7 +206,7 @@ def registry_of(stage: Stage) -> Registry:
             params=Params,
             settings=Settings,
             open=_opener(lambda: OneByOne(stage, "shared")),
-            share_key=lambda params: params.place,
+            concurrency_key=lambda params: params.place,
             max_concurrent=2,
         ),
         ExecutorSpec(

@@ -7,8 +7,8 @@ from typing import Any, cast
 from attrs import frozen
 
 from candy_core import ExecutorSpec, Locale
-from candy_core.engine.gathering import gather
-from candy_core.engine.preparing import HostedExecutor
+from candy_core.engine.batching import plan_calls
+from candy_core.engine.item_resolution import HostedExecutor
 from candy_core.ports.planned_item import PlannedItem
 from candy_core.ports.task_store import Claim
 
@@ -39,7 +39,7 @@ def test_an_item_shares_a_call_only_with_items_of_the_same_timeout() -> None:
         settings=Settings,
         open=cast("Any", None),
         batch_key=lambda params: params.place,
-        question_key=lambda params: params.place,
+        dedup_key=lambda params: params.place,
         max_batch=10,
     )
     hosted = cast("HostedExecutor", Stand(spec))
@@ -51,5 +51,5 @@ def test_an_item_shares_a_call_only_with_items_of_the_same_timeout() -> None:
     claim = Claim(
         lease="", task_id="t", evaluation_time=0, remaining=9, timeout=300, locale=Locale.EN, callback=None, items=items
     )
-    calls = gather(claim, {"test": hosted}).calls[hosted, None]
+    calls = plan_calls(claim, {"test": hosted}).calls[hosted, None]
     assert [[part.index for part in call] for call in calls] == [[0, 2, 3], [1, 4], [5]]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import structlog
 
-from candy_core.engine.ending import SHUTDOWN, Ender, conclude
+from candy_core.engine.finisher import SHUTDOWN, TaskFinisher, conclude
 from candy_core.engine.intake import Intake
-from candy_core.engine.memory_store import MemoryStore
 from candy_core.metrics import Metrics
 from candy_core.model.task import Locale, Progress, TaskStatus
 from candy_core.ports.task_store import Claim, StoreLimits
+from candy_core.store.memory_store import MemoryStore
 
 from .conftest import ALL
 
@@ -74,7 +74,7 @@ async def test_a_tasks_duration_is_measured_though_the_clock_is_set_back() -> No
     store = MemoryStore(StoreLimits(), clock=clock)
     metrics = Metrics("test")
     log: Any = structlog.get_logger()
-    ender = Ender(store=store, plan=lambda task_id, callback: (), metrics=metrics, clock=clock, logger=log)
+    ender = TaskFinisher(store=store, plan=lambda task_id, callback: (), metrics=metrics, clock=clock, logger=log)
     plan = Intake({}, lambda callback: (), log).plan
     await store.submit(plan({"items": [{"id": 1, "type": "none"}]}, ALL, strict=False))
     claim = await store.claim("test", limit=10, lease=30, wait=0)
@@ -85,5 +85,5 @@ async def test_a_tasks_duration_is_measured_though_the_clock_is_set_back() -> No
     await store.release(claim.lease)
     ending = await store.claim_ending("test", lease=30, wait=0)
     assert ending is not None
-    await ender.end(ending)
+    await ender.finish(ending)
     assert b"candy_task_duration_seconds_sum 7.0" in metrics.text()

@@ -8,25 +8,25 @@ from collections.abc import Sequence
 import pytest
 from attrs import define
 
-from candy_core.engine import MemoryStore
-from candy_core.engine.clock import SystemClock
-from candy_core.engine.gathering import Part
-from candy_core.engine.journal import Journal
+from candy_core.clock import SystemClock
+from candy_core.engine.batching import RunningItem
+from candy_core.engine.result_writer import ResultWriter
 from candy_core.errors import BackendUnavailable
 from candy_core.metrics import Metrics
 from candy_core.model.task import ItemStatus, LogEntry, Outcome
 from candy_core.ports.executor import Item
 from candy_core.ports.planned_item import ItemRecord, PlannedItem
 from candy_core.ports.task_store import StoreLimits
+from candy_core.store import MemoryStore
 
 
-def part(index: int) -> Part:
-    return Part(
+def part(index: int) -> RunningItem:
+    return RunningItem(
         index, PlannedItem(id=index, type="t"), Item(index=index, id=index, name="", params=None), 0.0, deadline=1.0
     )
 
 
-def told(index: int) -> tuple[Part, Outcome, bytes]:
+def told(index: int) -> tuple[RunningItem, Outcome, bytes]:
     return part(index), Outcome(status=ItemStatus.NORMAL, reason="ok"), b"{}"
 
 
@@ -58,8 +58,8 @@ class Slow(MemoryStore):
         return 0
 
 
-def journal_of(store: Slow) -> Journal:
-    return Journal(store, "lease", types={"t"}, metrics=Metrics("test"), clock=SystemClock())
+def journal_of(store: Slow) -> ResultWriter:
+    return ResultWriter(store, "lease", types={"t"}, metrics=Metrics("test"), clock=SystemClock())
 
 
 async def turns(count: int = 5) -> None:
@@ -77,7 +77,7 @@ async def test_what_comes_while_the_store_is_busy_goes_in_one_call() -> None:
         journal.ended(told(0))
         await turns()
         journal.ended(told(1))
-        journal.tried_again(part(2), "timeout")
+        journal.retried(part(2), "timeout")
         store.through.release()
         await turns()
         journal.ended(told(2))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from candy_core.engine.memory_store import MemoryStore
-from candy_core.engine.spool import Spool
-from candy_core.engine.task_row import LOG_LIMIT
 from candy_core.model.task import LogEntry
 from candy_core.ports.task_store import StoreLimits
+from candy_core.store.memory_store import MemoryStore
+from candy_core.store.spool import Spool
+from candy_core.store.task_row import LOG_LIMIT
 from candy_core.testing.task_store import OpenedStore, TaskStoreSuite, delivery, ending, new_task
 
 
@@ -111,7 +111,7 @@ async def test_dead_letters_of_an_earlier_process_are_listed_by_when_they_were_g
         buried = []
         for claim in reversed(claims):
             assert claim is not None
-            await store.bury(claim.lease, "404")
+            await store.dead_letter(claim.lease, "404")
             buried.append(claim)
             await clock.advance(1)
         later = MemoryStore(StoreLimits(), clock=clock, spool=spool)

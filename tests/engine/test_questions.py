@@ -1,4 +1,4 @@
-"""Items that ask the same share a call, however full it is (``ExecutorSpec.question_key``)."""
+"""Items that ask the same share a call, however full it is (``ExecutorSpec.dedup_key``)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import ExecutorSpec, Locale
-from candy_core.engine.gathering import gather
-from candy_core.engine.preparing import HostedExecutor
+from candy_core.engine.batching import plan_calls
+from candy_core.engine.item_resolution import HostedExecutor
 from candy_core.ports.planned_item import PlannedItem
 from candy_core.ports.task_store import Claim
 
@@ -32,7 +32,7 @@ class Stand:
     spec: ExecutorSpec[Params, Settings]
 
 
-def calls(asked: list[tuple[str, str | None]], question_key: Callable[[Params], Hashable] | None) -> list[list[int]]:
+def calls(asked: list[tuple[str, str | None]], dedup_key: Callable[[Params], Hashable] | None) -> list[list[int]]:
     """The items of each call, by their place in the task."""
     spec = ExecutorSpec(
         name="test",
@@ -40,7 +40,7 @@ def calls(asked: list[tuple[str, str | None]], question_key: Callable[[Params], 
         settings=Settings,
         open=cast("Any", None),
         batch_key=lambda params: params.place,
-        question_key=question_key,
+        dedup_key=dedup_key,
         max_batch=2,
     )
     hosted = cast("HostedExecutor", Stand(spec))
@@ -51,8 +51,8 @@ def calls(asked: list[tuple[str, str | None]], question_key: Callable[[Params], 
     claim = Claim(
         lease="", task_id="t", evaluation_time=0, remaining=1, timeout=1, locale=Locale.EN, callback=None, items=items
     )
-    gathered = gather(claim, {"test": hosted})
-    assert not gathered.refused
+    gathered = plan_calls(claim, {"test": hosted})
+    assert not gathered.rejected
     return [[part.index for part in call] for call in gathered.calls[hosted, None]]
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core.codec import encode
-from candy_core.engine.result_text import result_text
 from candy_core.model.secret import Secret
 from candy_core.model.task import ItemStatus, Outcome
 from candy_core.ports.planned_item import PlannedItem
+from candy_core.store.result_text import result_text
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=8)
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from candy_core.engine import MemoryStore
 from candy_core.model.task import TaskState, TaskStatus
 from candy_core.ports.task_store import Renewal, StoreLimits, Until
+from candy_core.store import MemoryStore
 
 from .conftest import Bench, engine_at_work, item
 

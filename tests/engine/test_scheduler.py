@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from candy_core.engine import MemoryStore
 from candy_core.model.task import LogEntry
 from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import Claim, StoreLimits
+from candy_core.store import MemoryStore
 
 from .conftest import engine_at_work, item
 
@@ -71,7 +71,7 @@ async def test_a_store_that_does_not_answer_counts_as_checks_stopped() -> None:
     async with engine_at_work(store=Silent(StoreLimits()), clock=clock) as bench:
         await bench.until(lambda: bench.engine.stalled is None)
         clock.seconds += 60
-        assert bench.engine.stalled == "no look for work in the last 60 s"
+        assert bench.engine.stalled == "the task store was not polled in the last 60 s"
 
 
 async def test_a_look_that_finds_nothing_takes_no_room() -> None:

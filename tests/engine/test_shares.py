@@ -1,4 +1,4 @@
-"""What an executor's items depend on has its own share of the calls (``ExecutorSpec.share_key``)."""
+"""What an executor's items depend on has its own share of the calls (``ExecutorSpec.concurrency_key``)."""
 
 from __future__ import annotations
 

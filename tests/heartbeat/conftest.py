@@ -14,13 +14,14 @@ from aiohttp import web
 from attrs import define, field
 from structlog.testing import capture_logs
 
-from candy_core import NotFound, Secret, StoreCounts
+from candy_core import NotFound, Secret
 from candy_core.config.runtime import RuntimeConfig
 from candy_core.config.settings import Address, Settings
 from candy_core.heartbeat.service import HeartbeatService, Vitals
 from candy_core.metrics import Metrics
 from candy_core.model.heartbeat import PluginBrief
 from candy_core.model.http_url import HttpUrl
+from candy_core.task_store import StoreCounts
 
 Start = Callable[..., Awaitable[Any]]
 

@@ -10,11 +10,12 @@ import attrs
 import pytest
 from aiohttp import web
 
-from candy_core import Secret, StoreCounts
+from candy_core import Secret
 from candy_core.config.settings import Address
 from candy_core.errors import BackendUnavailable
 from candy_core.heartbeat.service import pause_after
 from candy_core.model.heartbeat import AgentStatus
+from candy_core.task_store import StoreCounts
 
 from .conftest import COUNTS, Heart, Start, until
 

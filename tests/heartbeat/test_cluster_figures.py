@@ -83,7 +83,7 @@ async def test_whatever_a_probe_does_costs_its_own_figures_alone(fault: object) 
     assert reading.cancelled()
 
 
-async def test_a_reading_that_ignores_its_cancellation_is_left_behind_and_has_no_second_beside_it() -> None:
+async def test_a_reading_that_ignores_its_cancellation_is_forced_exit_and_has_no_second_beside_it() -> None:
     gate = asyncio.Event()
     probe = Probe(ClusterInfo(nodes=5), deaf=gate)
     with capture_logs() as logs:

@@ -17,7 +17,7 @@ import candy_core
 from candy_core import Catalogue, Locale, Problem, item_sentences, sentence
 
 PACKAGE = Path(inspect.getfile(candy_core)).parent
-FOLDER = PACKAGE / "judge" / "locales" / "zh_CN" / "LC_MESSAGES"
+FOLDER = PACKAGE / "judging" / "locales" / "zh_CN" / "LC_MESSAGES"
 
 
 def placeholders(text: str) -> set[str]:
@@ -47,7 +47,7 @@ def test_a_translation_has_the_placeholders_of_its_sentence(msgid: str, text: st
 
 
 def test_the_compiled_catalogue_is_what_its_source_says() -> None:
-    """If not: pybabel compile --domain candy --directory candy_core/judge/locales"""
+    """If not: pybabel compile --domain candy --directory candy_core/judging/locales"""
     with (FOLDER / "candy.po").open("rb") as stream:
         compiled = io.BytesIO()
         write_mo(compiled, read_po(stream))

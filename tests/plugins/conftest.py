@@ -23,6 +23,7 @@ import asyncio, os, sys, time
 from contextlib import asynccontextmanager
 from attrs import frozen
 from candy_core import *
+from candy_core.task_store import TaskStoreSpec
 
 @frozen(kw_only=True)
 class Params:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from candy_core.errors import NotConfigured
+from candy_core.faults import PluginFault
 from candy_core.hosting.calls import Calls
-from candy_core.registry.faults import PluginFault
 
 
 async def raising(error: BaseException) -> None:

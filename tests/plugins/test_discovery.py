@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import hookspecs
+from candy_core.faults import PluginFault
 from candy_core.registry import PluginRecord, PluginState, Registry, discover
 from candy_core.registry.checks import HOOKS, check_name
-from candy_core.registry.faults import PluginFault
 
 GOOD = """
 @hookimpl

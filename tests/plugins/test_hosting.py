@@ -13,7 +13,6 @@ from structlog.testing import LogCapture
 from candy_core import BackendUnavailable
 from candy_core.config import load_configuration
 from candy_core.hosting import Hosted, HostedState, PluginDown, PluginHost, Timing
-from candy_core.hosting.health import backoff
 from candy_core.ports.context import Logger
 from candy_core.registry import PluginState, discover
 
@@ -422,5 +421,5 @@ async def test_a_port_that_is_asked_for_while_it_opens_is_waited_for(shelf: Any,
 
 def test_the_backoff_doubles_up_to_five_minutes_and_jitters() -> None:
     for failures, longest in ((1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (10_000, 300)):
-        assert all(longest / 2 <= backoff(failures) <= longest for _ in range(50))
-    assert len({backoff(3) for _ in range(50)}) > 1
+        assert all(longest / 2 <= Timing().backoff(failures) <= longest for _ in range(50))
+    assert len({Timing().backoff(3) for _ in range(50)}) > 1

@@ -63,7 +63,7 @@ async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
         assert still["plugin"] == "blocking"
         assert still["place"].endswith(" sleep_here")
         assert "shelf_blocking/__init__.py:" in still["place"]
-        assert again["event"] == "loop_runs_again"
+        assert again["event"] == "event_loop_recovered"
         assert again["seconds"] >= 0.5
         await until(lambda: lag(metrics) < 0.1)
         await sys.modules[package].block(0.6)

@@ -15,6 +15,7 @@ import yaml
 from attrs import evolve, frozen
 
 from candy_core import PluginContext, __version__
+from candy_core.backoff import Backoff
 from candy_core.config import load_configuration
 from candy_core.hosting import PluginHost, Timing
 from candy_core.metrics import Metrics
@@ -30,7 +31,9 @@ GROUPS: tuple[dict[str, Any], ...] = (
         "rules": [{"alert": "HighCPU", "expr": "cpu > 80", "for": "5m", "labels": {"severity": "warning"}}],
     },
 )
-QUICK = RuleTiming(one=5.0, page=5.0, sync=10.0, retrying=Retrying(first=0.01, most=0.05, window=5.0, listing=0.2))
+QUICK = RuleTiming(
+    one=5.0, page=5.0, sync=10.0, retrying=Retrying(backoff=Backoff(first=0.01, longest=0.05), window=5.0, listing=0.2)
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +53,7 @@ class Place:
     metrics: Metrics
 
     @property
-    def line(self) -> unsteady.Line:
+    def line(self) -> unsteady.Dispatcher:
         """The connection to the backend ``unsteady``."""
         return unsteady.lines[self.path.with_name("rules-unsteady")]
 

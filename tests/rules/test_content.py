@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from candy_core.codec import params_reader, to_json
 from candy_core.errors import Invalid
 from candy_core.model.rule import Rule, RuleRef, StoredRule
+from candy_core.rules.annotations import answer_of, has_drifted, is_like, rule_of, spec_hash
 from candy_core.rules.content import content_of, groups_of
 from candy_core.rules.documents import RuleDraft
-from candy_core.rules.marks import answer_of, has_drifted, is_like, rule_of, spec_hash
 from tests.rules.test_yaml import TEXTS, VALUES
 from tests.testing.rule_backend.folder import FolderGroup
 

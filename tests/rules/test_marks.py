@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from candy_core.rules.marks import spec_hash
+from candy_core.rules.annotations import spec_hash
 
 ONE: dict[str, Any] = {"name": "one", "rules": [{"record": "a", "expr": "1"}, {"record": "b", "expr": "2"}]}
 TWO: dict[str, Any] = {"name": "two", "rules": [{"record": "c", "expr": "3"}]}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from candy_core.backoff import Backoff
 from candy_core.errors import BackendUnavailable, CandyError, Invalid, Overloaded
 from candy_core.rules import Retrying
 from tests.rules.conftest import QUICK, Opened, Place, rule
@@ -226,7 +227,7 @@ async def test_an_outage_is_waited_for_no_longer_than_its_window(open_place: Ope
         now[0] += seconds
         await asyncio.sleep(0)
 
-    retrying = Retrying(first=0.5, most=4.0, window=45.0, clock=lambda: now[0], sleep=sleep)
+    retrying = Retrying(backoff=Backoff(first=0.5, longest=4.0), window=45.0, clock=lambda: now[0], sleep=sleep)
     async with open_place(timing=evolve(QUICK, retrying=retrying)) as place:
         place.line.trouble = cut(method="apply", times=10_000, after=False)
         assert await sync(place, *(entry(f"r{number}") for number in range(20))) == {

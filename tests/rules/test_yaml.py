@@ -110,7 +110,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     ],
 )
 def test_what_is_no_plain_yaml_is_refused_with_its_line(text: str, problems: list[str]) -> None:
-    """Line numbers, and every repeated key; nothing of it is built."""
+    """Dispatcher numbers, and every repeated key; nothing of it is built."""
     with pytest.raises(Invalid) as caught:
         read_yaml(text, path="$.content")
     assert {problem.path for problem in caught.value.problems} == {"$.content"}

@@ -41,7 +41,7 @@ class Call:
 
 
 @define
-class Line:
+class Dispatcher:
     """The connection to one folder."""
 
     trouble: Trouble = lambda call: None
@@ -54,7 +54,7 @@ class Line:
         return sum(called == method for called, _ in self.calls)
 
 
-lines: dict[Path, Line] = {}
+lines: dict[Path, Dispatcher] = {}
 """By the folder's path."""
 
 
@@ -73,7 +73,7 @@ class UnsteadyBackend(FolderBackend):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._line = lines.setdefault(root, Line())
+        self._line = lines.setdefault(root, Dispatcher())
 
     @asynccontextmanager
     async def _over_the_line(self, method: str, name: str) -> AsyncIterator[None]:

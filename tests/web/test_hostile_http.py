@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from candy_core.web import Runner, make_application
-from candy_core.web.requests import RequestLimits
+from candy_core.web.call import RequestLimits
 from tests.web.conftest import KEY, Client, item
 
 POST = f"POST /api/v1/task HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"

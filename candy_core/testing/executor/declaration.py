@@ -10,10 +10,10 @@ import attrs
 
 from candy_core.codec import dumps, params_reader, to_json
 from candy_core.errors import Invalid
+from candy_core.faults import PluginFault
 from candy_core.model.secret import Secret
 from candy_core.model.task import Json
 from candy_core.registry.checks import RESERVED, check_port, check_spec
-from candy_core.registry.faults import PluginFault
 from candy_core.testing.executor.base import Stage, SuiteBase
 from candy_core.testing.executor.call import Params, fail
 from candy_core.testing.executor.loop_watch import no_blocking
@@ -102,9 +102,9 @@ class DeclarationSuite(SuiteBase):
                 )
 
     async def test_the_keys_of_a_batch_are_pure_and_hashable(self, stage: Stage) -> None:
-        """Items that were read apart and are the same have the same ``batch_key``, ``question_key``, ``share_key``."""
+        """Equal items that were read separately have equal batch, dedup and concurrency keys."""
         spec = stage.subject.spec
-        keys = (("batch_key", spec.batch_key), ("question_key", spec.question_key), ("share_key", spec.share_key))
+        keys = (("batch_key", spec.batch_key), ("dedup_key", spec.dedup_key), ("concurrency_key", spec.concurrency_key))
         for name, key in keys:
             for params in _all_params(stage) if key is not None else ():
                 assert key is not None

@@ -98,7 +98,7 @@ def _batches(stage: Stage, cases: Sequence[Case]) -> list[list[tuple[Item[Any], 
         item = Item(index=index, id=f"item-{index}", name="", params=stage.read(case.params))
         key = spec.batch_key(item.params)
         group = groups.setdefault(("alone", index) if key is None else ("together", key), {})
-        question = index if spec.question_key is None else spec.question_key(item.params)
+        question = index if spec.dedup_key is None else spec.dedup_key(item.params)
         group.setdefault(question, []).append((item, case))
     return [
         [one for question in itertools.islice(group.values(), at, at + spec.max_batch) for one in question]

@@ -11,10 +11,10 @@ from attrs import evolve
 
 from candy_core.codec import params_reader, to_json
 from candy_core.errors import CandyError, Exists, NotConfigured, NotFound, Problem, Retriable, Stale
+from candy_core.faults import PluginFault
 from candy_core.model.rule import StoredRule
 from candy_core.ports.rule_backend import Absent, Anything, Version
 from candy_core.registry.checks import check_port, check_spec
-from candy_core.registry.faults import PluginFault
 from candy_core.testing.executor.base import needed
 from candy_core.testing.executor.call import abandon, fail
 from candy_core.testing.executor.witness import Witness, seen_in

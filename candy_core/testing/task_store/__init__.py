@@ -14,12 +14,12 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("base", "queue", "lifecycle", "outbox")))
 
 from candy_core.testing.task_store.base import OpenedStore, delivery, ending, new_task, result_of  # noqa: E402  # rewritten first
+from candy_core.testing.task_store.deliveries import DeliveriesSuite  # noqa: E402  # the same
 from candy_core.testing.task_store.lifecycle import LifecycleSuite  # noqa: E402  # the same
-from candy_core.testing.task_store.outbox import OutboxSuite  # noqa: E402  # the same
 from candy_core.testing.task_store.queue import QueueSuite  # noqa: E402  # the same
 
 __all__ = ["OpenedStore", "TaskStoreSuite", "delivery", "ending", "new_task", "result_of"]
 
 
-class TaskStoreSuite(QueueSuite, LifecycleSuite, OutboxSuite):
+class TaskStoreSuite(QueueSuite, LifecycleSuite, DeliveriesSuite):
     """What every :class:`~candy_core.ports.task_store.TaskStore` must do."""

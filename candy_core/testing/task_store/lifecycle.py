@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from attrs import evolve
 
-from candy_core.errors import Ended, Invalid, NotFound
+from candy_core.errors import Invalid, NotFound, TaskEnded
 from candy_core.model.task import (
     ItemStatus,
     LogEntry,
@@ -157,7 +157,7 @@ class LifecycleSuite(StoreSuite):
         task = new_task()
         await store.submit(task)
         await self.finished(store, task, ending())
-        with pytest.raises(Ended):
+        with pytest.raises(TaskEnded):
             await store.cancel(task.task_id, "stop")
         with pytest.raises(NotFound):
             await store.cancel("nobody", "stop")

@@ -139,7 +139,7 @@ async def test_what_a_command_leaves_behind_is_ended_with_it(agent: Any, sleeper
 
 @needs_root
 @pytest.mark.skipif(shutil.which("su") is None, reason="there is no su on this host")
-async def test_what_is_left_behind_after_a_login_as_somebody_else_is_ended_too(agent: Any, sleepers: Any) -> None:
+async def test_what_is_forced_exit_after_a_login_as_somebody_else_is_ended_too(agent: Any, sleepers: Any) -> None:
     """``su -`` drops the environment, and on Debian it puts the soft limits back. Contract §3: 'however forked'."""
     login = f"su - nobody -s /bin/sh -c 'setsid sleep {sleepers.seconds} >/dev/null 2>&1 &'"
     outcome = await agent.run(f"sleep 0.2; {login}; echo done")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, open_executor, question_key
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, dedup_key, open_executor
 
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
 
@@ -96,4 +96,4 @@ def test_instant_vectors_of_one_datasource_share_a_call_and_nothing_else_does() 
 
 
 def question(each: MetricParams) -> tuple[object, ...]:
-    return (*batch_key(each), *question_key(each))
+    return (*batch_key(each), *dedup_key(each))

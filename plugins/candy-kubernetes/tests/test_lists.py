@@ -58,7 +58,7 @@ def test_items_with_the_same_objects_share_a_call_and_others_do_not() -> None:
     assert key(threshold="1") == key(critical="2", grace="1m", namespace="")
     assert len({key(), key(namespace="a"), key(namespace="b"), key(label_selector="a"), key(check="nodes")}) == 5
     [spec] = candy_executors()
-    assert spec.batch_key is list_key is spec.question_key
+    assert spec.batch_key is list_key is spec.dedup_key
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, question_key, share_key
+from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, concurrency_key, dedup_key
 from candy_prometheus import plugin
 
 
@@ -22,8 +22,8 @@ def test_one_executor_of_the_contracts_name_and_with_batches() -> None:
     assert (spec.name, spec.aliases) == ("prometheus", ())
     assert spec.params is MetricParams
     assert spec.batch_key is batch_key
-    assert spec.question_key is question_key
-    assert spec.share_key is share_key
+    assert spec.dedup_key is dedup_key
+    assert spec.concurrency_key is concurrency_key
     assert spec.max_batch == MAX_BATCH
 
 

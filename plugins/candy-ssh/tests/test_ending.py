@@ -52,7 +52,7 @@ async def test_nothing_is_left_after_a_cancel(
     assert outcome.stats.get("terminated") == "verified", outcome.details
 
 
-async def test_what_a_command_left_behind_in_its_streams_is_ended_with_it(agent: Any, sleepers: Sleepers) -> None:
+async def test_what_a_command_forced_exit_in_its_streams_is_ended_with_it(agent: Any, sleepers: Sleepers) -> None:
     outcome = await agent.run(command=f"env -i setsid sleep {sleepers.seconds} & echo started")
     assert (outcome.status, outcome.value) == ("normal", "started")
     assert outcome.stats["terminated"] == "verified"

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
-from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, question_key, share_key
+from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, concurrency_key, dedup_key
 from candy_victoriametrics import plugin
 
 from candy_core import Invalid, params_reader
@@ -25,7 +25,7 @@ def test_one_executor_by_all_the_contracts_names() -> None:
     [spec] = plugin.candy_executors()
     assert {spec.name, *spec.aliases} == {"victoriaMetrics", "victoriametrics", "vm"}
     assert spec.params is MetricParams
-    assert (spec.batch_key, spec.question_key, spec.share_key) == (batch_key, question_key, share_key)
+    assert (spec.batch_key, spec.dedup_key, spec.concurrency_key) == (batch_key, dedup_key, concurrency_key)
     assert spec.max_batch == MAX_BATCH
     assert spec.settings() == spec.settings()
 

@@ -138,8 +138,8 @@ is_found(
 KEY = "test_the_keys_of_a_batch_are_pure_and_hashable"
 is_found(KEY, "cannot be hashed", "a list", batch=True, batch_key=lambda params: [params.do])
 is_found(KEY, "compare by value", "an object", batch=True, batch_key=lambda params: object())
-is_found(KEY, "question_key.* cannot be hashed", "a question", batch=True, question_key=lambda params: [params.do])
-is_found(KEY, r"share_key\(\) gave.*\n.*compare by value", "a share", share_key=lambda params: object())
+is_found(KEY, "dedup_key.* cannot be hashed", "a question", batch=True, dedup_key=lambda params: [params.do])
+is_found(KEY, r"concurrency_key\(\) gave.*\n.*compare by value", "a share", concurrency_key=lambda params: object())
 
 # Opening and closing
 

@@ -78,7 +78,7 @@ class Agent:
     async def run_together(self, *queries: str, time_: float, **more: Any) -> list[Outcome]:
         """Items of one task, in calls as the core makes them of their keys."""
         assert self.spec.batch_key is not None
-        assert self.spec.question_key is not None
+        assert self.spec.dedup_key is not None
         run = _run(time_, 20.0, Locale.ZH_CN)
         calls: dict[object, list[Item[MetricParams]]] = {}
         for index, query in enumerate(queries):

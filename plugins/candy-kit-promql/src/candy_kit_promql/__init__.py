@@ -9,7 +9,7 @@ from candy_kit_promql.executor import MetricExecutor, open_executor
 from candy_kit_promql.failure import QueryFailed
 from candy_kit_promql.large import Turn
 from candy_kit_promql.marking import Marks
-from candy_kit_promql.params import MetricParams, batch_key, question_key, share_key
+from candy_kit_promql.params import MetricParams, batch_key, concurrency_key, dedup_key
 from candy_kit_promql.probes import BlindProbe, CountProbe, SeriesProbe
 from candy_kit_promql.selectors import Selection, Selector, selection_of
 from candy_kit_promql.stretch import Range, Reduce
@@ -36,8 +36,8 @@ __all__ = [
     "SeriesProbe",
     "Turn",
     "batch_key",
+    "concurrency_key",
+    "dedup_key",
     "open_executor",
-    "question_key",
     "selection_of",
-    "share_key",
 ]

@@ -19,7 +19,7 @@ from candy_kit_promql.emptiness import Emptiness, explain
 from candy_kit_promql.failure import QueryFailed
 from candy_kit_promql.finding import answer_of, failed, judged, judged_large, unfilled
 from candy_kit_promql.large import Turn
-from candy_kit_promql.params import MetricParams, question_key
+from candy_kit_promql.params import MetricParams, dedup_key
 from candy_kit_promql.stretch import Range, Stretch, each_point_by_itself, stretch_of
 from candy_kit_promql.wire import Buffer, Reply, read_data
 
@@ -154,7 +154,7 @@ class MetricExecutor:
 def _questions(items: Sequence[Item[MetricParams]]) -> list[Question]:
     asked: dict[object, list[Item[MetricParams]]] = {}
     for item in items:
-        asked.setdefault(question_key(item.params), []).append(item)
+        asked.setdefault(dedup_key(item.params), []).append(item)
     return [Question(tuple(some)) for some in asked.values()]
 
 

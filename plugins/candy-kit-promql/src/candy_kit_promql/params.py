@@ -39,11 +39,11 @@ def batch_key(params: MetricParams) -> tuple[str | None, str, Range | None] | tu
     return (params.datasource, params.query, params.range)
 
 
-def share_key(params: MetricParams) -> str | None:
+def concurrency_key(params: MetricParams) -> str | None:
     """Items of one datasource share its connections, and wait for no other's."""
     return params.datasource
 
 
-def question_key(params: MetricParams) -> tuple[str, Range | None]:
+def dedup_key(params: MetricParams) -> tuple[str, Range | None]:
     """Items of a datasource with the same key ask the same question: it is asked once, and judged for each."""
     return (params.query, params.range)

@@ -41,7 +41,7 @@ def candy_executors() -> Iterable[ExecutorSpec[KubernetesParams, KubernetesSetti
         settings=KubernetesSettings,
         open=open_kubernetes,
         batch_key=list_key,
-        question_key=list_key,
+        dedup_key=list_key,
         max_batch=1,
         max_concurrent=MAX_CONCURRENT,
         check=check,

@@ -12,9 +12,9 @@ from candy_kit_promql import (
     MetricParams,
     MetricSettings,
     batch_key,
+    concurrency_key,
+    dedup_key,
     open_executor,
-    question_key,
-    share_key,
 )
 
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
@@ -39,8 +39,8 @@ def candy_executors() -> Iterable[ExecutorSpec[MetricParams, MetricSettings]]:
         settings=MetricSettings,
         open=open_prometheus,
         batch_key=batch_key,
-        question_key=question_key,
-        share_key=share_key,
+        dedup_key=dedup_key,
+        concurrency_key=concurrency_key,
         max_batch=MAX_BATCH,
         check=check,
     )

@@ -10,9 +10,9 @@ from candy_kit_promql import (
     MetricExecutor,
     MetricParams,
     batch_key,
+    concurrency_key,
+    dedup_key,
     open_executor,
-    question_key,
-    share_key,
 )
 
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
@@ -42,8 +42,8 @@ def candy_executors() -> Iterable[ExecutorSpec[MetricParams, VictoriaMetricsSett
         settings=VictoriaMetricsSettings,
         open=open_victoriametrics,
         batch_key=batch_key,
-        question_key=question_key,
-        share_key=share_key,
+        dedup_key=dedup_key,
+        concurrency_key=concurrency_key,
         max_batch=MAX_BATCH,
         check=check,
     )

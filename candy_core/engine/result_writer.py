@@ -1,4 +1,4 @@
-"""What comes of a claim's items, on its way to the store."""
+"""The results and log entries of a claim's items, on their way to the store."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import Container, Sequence
 from datetime import datetime
 
-from candy_core.engine.attempt import Told
-from candy_core.engine.clock import Clock
-from candy_core.engine.gathering import Part
+from candy_core.clock import Clock
+from candy_core.engine.attempt import ItemOutcome
+from candy_core.engine.batching import RunningItem
 from candy_core.metrics import Metrics
 from candy_core.model.task import ItemStatus, LogEntry
 from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import TaskStore
 
 
-class Journal:
-    """Takes down what happens without keeping anybody waiting, and writes it into the store.
+class ResultWriter:
+    """Collects what happens without making its caller wait, and writes it into the store.
 
-    What has come while the store was busy goes in one call: results, log, and how many items are being run.
+    What came while the store was busy goes in one call: results, log, and how many items are running.
     """
 
     def __init__(self, store: TaskStore, lease: str, *, types: Container[str], metrics: Metrics, clock: Clock) -> None:
@@ -35,37 +35,37 @@ class Journal:
         self._closed = False
         self._broken = False
 
-    def started(self, parts: Sequence[Part]) -> None:
-        """These are being run from now on."""
-        self._running += len(parts)
+    def started(self, batch: Sequence[RunningItem]) -> None:
+        """These items run from now on."""
+        self._running += len(batch)
         now = self._clock.now()
-        for part in parts:
-            self._note(now, "info", "item_started", part)
+        for running in batch:
+            self._add_entry(now, "info", "item_started", running)
 
-    def tried_again(self, part: Part, reason: str) -> None:
-        """This one will be asked about again."""
-        self._note(self._clock.now(), "warning", "item_retry", part, reason)
+    def retried(self, running: RunningItem, reason: str) -> None:
+        """This item will be tried again."""
+        self._add_entry(self._clock.now(), "warning", "item_retry", running, reason)
 
-    def ended(self, told: Told) -> None:
-        """This is the result of a part, its last."""
-        part, outcome, text = told
+    def ended(self, final: ItemOutcome) -> None:
+        """This is the final result of an item."""
+        running, outcome, text = final
         status = outcome.status
-        self._results.append(ItemRecord(part.index, status, text))
+        self._results.append(ItemRecord(running.index, status, text))
         level = "info" if status is ItemStatus.NORMAL else "warning"
-        self._note(self._clock.now(), level, "item_ended", part, f"{status} {outcome.reason}")
-        if part.deadline:  # it had its turn
+        self._add_entry(self._clock.now(), level, "item_ended", running, f"{status} {outcome.reason}")
+        if running.deadline:  # it did run
             self._running -= 1
-        kind = part.planned.type if part.planned.type in self._types else "unknown"  # no caller makes new series
-        self._metrics.item_ended(kind, status, self._loop.time() - part.started)
+        kind = running.planned.type if running.planned.type in self._types else "unknown"  # no caller makes new series
+        self._metrics.item_ended(kind, status, self._loop.time() - running.started)
 
     async def write(self) -> None:
-        """Write until closed, and all that was taken down by then."""
+        """Write until closed, and everything collected by then."""
         while not self._closed or self._results or self._entries:
             await self._wake.wait()
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what there is. A store that has failed once is not asked again: whoever holds the items next has to."""
+        """Write what there is. A store that has failed once is not called again: the next lease runs the items anew."""
         self._wake.clear()
         results, entries = self._results, self._entries
         if self._broken or not (results or entries):
@@ -82,12 +82,12 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End :meth:`write`, once everything is written."""
         self._closed = True
         self._wake.set()
 
-    def _note(self, now: datetime, level: str, event: str, part: Part, detail: str = "") -> None:
+    def _add_entry(self, now: datetime, level: str, event: str, running: RunningItem, detail: str = "") -> None:
         if not self._entries:
             self._wake.set()
-        entry = LogEntry(time=now, level=level, event=event, item_id=part.planned.id, detail=detail)
+        entry = LogEntry(time=now, level=level, event=event, item_id=running.planned.id, detail=detail)
         self._entries.append(entry)

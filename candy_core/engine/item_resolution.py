@@ -10,7 +10,7 @@ from attrs import frozen
 from candy_core.codec import params_reader
 from candy_core.errors import Invalid, Problem
 from candy_core.hosting import Hosted
-from candy_core.judge import item_sentences
+from candy_core.judging import item_sentences
 from candy_core.model.task import ItemRequest, Locale, Outcome, Reason
 from candy_core.ports.executor import BatchExecutor, Executor
 from candy_core.ports.planned_item import PlannedItem
@@ -19,29 +19,29 @@ HostedExecutor: TypeAlias = Hosted[Executor[object] | BatchExecutor[object]]
 
 
 @frozen
-class Refusal:
-    """Why an item does not run: as its outcome, and as problems of the request that brought it."""
+class RejectedItem:
+    """An item that cannot run, and why: as its outcome, and as problems of the request that brought it."""
 
     outcome: Outcome
     problems: Sequence[Problem] = ()
 
 
-def prepare(
+def resolve_item(
     item: ItemRequest | PlannedItem, executors: Mapping[str, HostedExecutor], locale: Locale, *, path: str = "$"
-) -> tuple[HostedExecutor, object] | Refusal:
-    """The executor of an item, and its params as that executor's own class; ``path`` is where the item stands.
+) -> tuple[HostedExecutor, object] | RejectedItem:
+    """The executor of an item, and its params as that executor's own class; ``path`` is the item's JSON path.
 
-    Asked at intake, and again where the item is run: by then it may be another agent, with other plugins. Where it is
+    Called at intake, and again where the item runs: by then it may be another agent, with other plugins. Where it is
     the same one, the params are not read twice.
     """
     hosted = executors.get(item.type)
     if hosted is None:
         sentence = item_sentences.unknown_type(locale, item.type, executors)
-        return Refusal(Outcome.failed(Reason.UNKNOWN_TYPE, sentence), [Problem(f"{path}.type", sentence)])
+        return RejectedItem(Outcome.failed(Reason.UNKNOWN_TYPE, sentence), [Problem(f"{path}.type", sentence)])
     if isinstance(item, PlannedItem) and isinstance(item.read, hosted.spec.params):
         return hosted, item.read
     try:
         return hosted, params_reader.read(item.params, hosted.spec.params, path=f"{path}.params")
     except Invalid as invalid:
         sentence = item_sentences.bad_params(locale, invalid.problems)
-        return Refusal(Outcome.failed(Reason.BAD_PARAMS, sentence), invalid.problems)
+        return RejectedItem(Outcome.failed(Reason.BAD_PARAMS, sentence), invalid.problems)

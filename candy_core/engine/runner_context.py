@@ -1,4 +1,4 @@
-"""What all runs of claims share."""
+"""What the runs of all claims share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from candy_core.engine.clock import Clock
-from candy_core.engine.gathering import Share
+from candy_core.clock import Clock
+from candy_core.engine.batching import ConcurrencyKey
+from candy_core.engine.item_resolution import HostedExecutor
 from candy_core.engine.limiter import Limiter, Limiters
-from candy_core.engine.preparing import HostedExecutor
 from candy_core.hosting.calls import Calls
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, Event, TaskState
@@ -18,14 +18,14 @@ from candy_core.ports.task_store import TaskStore
 
 
 @frozen(kw_only=True)
-class RunnerParts:
-    """Given to each by the engine."""
+class RunnerContext:
+    """Made once by the engine."""
 
     store: TaskStore
     executors: Mapping[str, HostedExecutor]
     calls: Calls
     slots: Limiter
-    executor_slots: Limiters[Share]
+    executor_slots: Limiters[ConcurrencyKey]
     metrics: Metrics
     clock: Clock
     logger: Logger

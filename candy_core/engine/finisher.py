@@ -1,4 +1,4 @@
-"""Ends tasks: decides what became of one, and hands its result to the store together with the deliveries it owes."""
+"""Ends tasks: decides a task's status, and gives the store its end together with the deliveries of its result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from candy_core.engine.clock import Clock
-from candy_core.judge import item_sentences
+from candy_core.clock import Clock
+from candy_core.judging import item_sentences
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, LogEntry, Outcome, Progress, Reason, TaskState, TaskStatus
 from candy_core.ports.context import Logger
@@ -18,8 +18,8 @@ SHUTDOWN = "Task canceled: the agent is shutting down"
 
 
 @frozen(kw_only=True)
-class Ender:
-    """Ends what only has to be ended. ``plan`` says which reporters get a task's result."""
+class TaskFinisher:
+    """Ends tasks that have nothing left to run. ``plan`` says which reporters get a task's result."""
 
     store: TaskStore
     plan: Callable[[str, Callback | None], tuple[NewDelivery, ...]]
@@ -27,7 +27,7 @@ class Ender:
     clock: Clock
     logger: Logger
 
-    async def end(self, claim: Claim) -> None:
+    async def finish(self, claim: Claim) -> None:
         """End the task of a claim without items."""
         state = await self.store.read(claim.task_id)
         if state is None or state.status.ended:

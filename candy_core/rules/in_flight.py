@@ -17,7 +17,7 @@ from candy_core.errors import BackendUnavailable, Draining
 
 
 @define(eq=False)
-class UnderWay:
+class InFlightWrites:
     """Bounds calls, and knows which of them have not ended."""
 
     _calls: int = 0

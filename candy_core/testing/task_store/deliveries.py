@@ -21,7 +21,7 @@ from candy_core.ports.task_store import (
 from candy_core.testing.task_store.base import OpenedStore, StoreSuite, delivery, ending, new_task
 
 
-class OutboxSuite(StoreSuite):
+class DeliveriesSuite(StoreSuite):
     """What a task's end owes to the reporters."""
 
     @staticmethod
@@ -103,13 +103,13 @@ class OutboxSuite(StoreSuite):
         await opened.advance(50)
         claim = await store.claim_delivery("callback", lease=30, wait=0)
         assert claim is not None
-        await store.bury(claim.lease, "404")
+        await store.dead_letter(claim.lease, "404")
         assert await self._balance(store) == (1, 0, 1, 0)
         page = await store.dead_letters(limit=10, cursor=None)
         assert [(letter.id, letter.task_id, letter.reason) for letter in page.deadletters] == [
             (claim.delivery.id, task.task_id, "404")
         ]
-        await store.revive(claim.delivery.id)
+        await store.requeue(claim.delivery.id)
         assert await self._balance(store) == (1, 0, 0, 1)
         again = await store.claim_delivery("callback", lease=30, wait=0)
         assert again is not None
@@ -123,21 +123,21 @@ class OutboxSuite(StoreSuite):
             await self._sent(store, delivery())
             claim = await store.claim_delivery("callback", lease=30, wait=0)
             assert claim is not None
-            await store.bury(claim.lease, "404")
+            await store.dead_letter(claim.lease, "404")
             ids.append(claim.delivery.id)
         first = await store.dead_letters(limit=2, cursor=None)
         second = await store.dead_letters(limit=2, cursor=first.next_cursor)
         assert [letter.id for letter in first.deadletters + second.deadletters] == ids[::-1]
         assert second.next_cursor is None
         with pytest.raises(NotFound):
-            await store.revive("nobody")
+            await store.requeue("nobody")
 
     async def test_dead_letters_are_listed_by_when_they_were_given_up(self, store: TaskStore) -> None:
         for _ in range(2):
             await self._sent(store, delivery())
         first, second = await self._claimed(store), await self._claimed(store)
-        await store.bury(second.lease, "404")
-        await store.bury(first.lease, "404")
+        await store.dead_letter(second.lease, "404")
+        await store.dead_letter(first.lease, "404")
         newest = await store.dead_letters(limit=1, cursor=None)
         oldest = await store.dead_letters(limit=1, cursor=newest.next_cursor)
         listed = [letter.id for letter in newest.deadletters + oldest.deadletters]
@@ -150,9 +150,9 @@ class OutboxSuite(StoreSuite):
             await store.submit(new_task())
         assert caught.value.retry_after > 0
         claim = await self._claimed(store)
-        await store.bury(claim.lease, "404")
+        await store.dead_letter(claim.lease, "404")
         await self._sent(store)
-        await store.revive(claim.delivery.id)
+        await store.requeue(claim.delivery.id)
         with pytest.raises(Overloaded):
             await store.submit(new_task())
         await store.ack((await self._claimed(store)).lease)
@@ -161,10 +161,10 @@ class OutboxSuite(StoreSuite):
     async def test_sending_a_dead_letter_again_costs_no_other_its_place(self, store: TaskStore) -> None:
         for _ in range(2):
             await self._sent(store, delivery(), details="x" * (self.limits.outbox_bytes // 3))
-            await store.bury((await self._claimed(store)).lease, "404")
+            await store.dead_letter((await self._claimed(store)).lease, "404")
         for _ in range(3):
-            await store.revive((await store.dead_letters(limit=1, cursor=None)).deadletters[0].id)
-            await store.bury((await self._claimed(store)).lease, "404")
+            await store.requeue((await store.dead_letters(limit=1, cursor=None)).deadletters[0].id)
+            await store.dead_letter((await self._claimed(store)).lease, "404")
         assert len((await store.dead_letters(limit=10, cursor=None)).deadletters) == 2
 
     async def test_a_waiting_claim_returns_when_a_delivery_comes(self, store: TaskStore) -> None:

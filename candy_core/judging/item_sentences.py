@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from candy_core.errors import Problem
-from candy_core.judge.sentences import sentence
+from candy_core.judging.sentences import sentence
 from candy_core.model.task import Locale
 
 

@@ -12,20 +12,12 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 
-from candy_core.engine.clock import Clock, SystemClock
-from candy_core.engine.cursor import from_cursor, to_cursor
-from candy_core.engine.post_office import PostOffice
-from candy_core.engine.retention import Retention
-from candy_core.engine.spool import Spool
-from candy_core.engine.task_row import Lease, TaskRow
-from candy_core.engine.wakeup import Signal
-from candy_core.errors import Conflict, Ended, NotFound, Overloaded, QueueFull
+from candy_core.clock import Clock, SystemClock
+from candy_core.errors import Conflict, NotFound, Overloaded, QueueFull, TaskEnded
 from candy_core.model.task import LogEntry, TaskLog, TaskState, TaskStatus
 from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import (
     Claim,
-    DeadLetterPage,
-    DeliveryClaim,
     Ending,
     NewTask,
     Renewal,
@@ -35,16 +27,22 @@ from candy_core.ports.task_store import (
     TaskPage,
     Until,
 )
+from candy_core.store.cursor import from_cursor, to_cursor
+from candy_core.store.delivery_queue import DeliveryQueue
+from candy_core.store.retention import Retention
+from candy_core.store.spool import Spool
+from candy_core.store.task_row import Lease, TaskRow
+from candy_core.store.wakeup import Signal
 
 
-class MemoryStore:
+class MemoryStore(DeliveryQueue):
     """A :class:`~candy_core.ports.task_store.TaskStore` for one agent; gone with the process, but for the spool."""
 
     def __init__(self, limits: StoreLimits, *, clock: Clock | None = None, spool: Spool | None = None) -> None:
+        super().__init__(limits.outbox_bytes, clock or SystemClock(), spool)
         self._limits = limits
-        self._clock = clock or SystemClock()
         self._rows: dict[str, TaskRow] = {}
-        self._queue: list[tuple[int, int, str]] = []
+        self._ready: list[tuple[int, int, str]] = []
         self._leases: dict[str, TaskRow] = {}
         self._endings: dict[str, float] = {}
         """Tasks that only have to be ended, and until when somebody is at it."""
@@ -55,7 +53,6 @@ class MemoryStore:
         self._ended: Counter[TaskStatus] = Counter()
         self._work = Signal()
         self._ending = Signal()
-        self._post = PostOffice(limits.outbox_bytes, self._clock, spool)
 
     async def submit(self, task: NewTask) -> Submitted:
         """See the port."""
@@ -69,14 +66,14 @@ class MemoryStore:
             raise QueueFull(f"{self._limits.max_pending} tasks wait already", retry_after=5)
         if self._queue_bytes and self._queue_bytes + task.size > self._limits.queue_bytes:
             raise QueueFull("the tasks that wait fill the memory set aside for them", retry_after=5)
-        if self._post.full:
+        if self._full:
             raise Overloaded("undelivered results fill the memory set aside for them", retry_after=30)
         self._sequence += 1
         row = TaskRow(task, self._sequence)
         self._rows[task.task_id] = row
         self._tally[TaskStatus.PENDING] += 1
         self._queue_bytes += task.size
-        self._enqueue(row)
+        self._make_ready(row)
         return Submitted(state=row.state, created=True)
 
     async def claim(self, worker: str, *, limit: int, lease: float, wait: float) -> Claim | None:
@@ -140,10 +137,10 @@ class MemoryStore:
         now = self._clock.now()
         row.fill(ending.fill)
         document = row.render(ending.status, ending.message, now)
-        letters = self._post.letters(task_id, ending.deliveries, document, now)
-        await self._post.write_down(letters)  # on the disk before anybody is told that the task has ended
-        if row.status.ended:  # somebody else was faster while the disk was written to
-            await self._post.take_back(letters)
+        deliveries = self._deliveries_of(task_id, ending.deliveries, document, now)
+        await self._spool_all(deliveries)  # on the disk before anybody can read that the task has ended
+        if row.status.ended:  # another call was faster while the disk was written to
+            await self._unspool(*(queued.delivery.id for queued in deliveries))
             return False
         self._tally[row.status] -= 1
         self._queue_bytes -= row.new.size
@@ -151,7 +148,7 @@ class MemoryStore:
         for key in row.leases:
             self._leases.pop(key, None)
         row.close(ending.status, ending.message, now, document)
-        self._post.take_in(letters)
+        self._enqueue(deliveries)
         self._endings.pop(task_id, None)
         self._retention.keep(task_id, self._clock.monotonic(), row.weight)
         self._evict()
@@ -163,11 +160,11 @@ class MemoryStore:
         if row is None:
             raise NotFound(f"no task has the id {task_id[:128]!r}")
         if row.status.ended:
-            raise Ended(f"the task {task_id} has ended: {row.status}")
+            raise TaskEnded(f"the task {task_id} has ended: {row.status}")
         if row.canceled is None:
             row.canceled = why
             row.asked.set()
-            self._to_be_ended(row)
+            self._mark_for_ending(row)
         return row.state
 
     async def wait(self, task_id: str, until: Until, timeout: float) -> TaskState | None:
@@ -229,54 +226,26 @@ class MemoryStore:
             pending=self._tally[TaskStatus.PENDING],
             running=self._tally[TaskStatus.RUNNING],
             capacity=self._limits.max_pending,
-            received=self._post.outbox.received,
-            delivered=self._post.outbox.delivered,
-            dead=self._post.outbox.died,
-            waiting=self._post.outbox.waiting,
+            received=self._received,
+            delivered=self._delivered,
+            dead=self._dead_lettered,
+            waiting=len(self._waiting),
             ended=dict(self._ended),
         )
 
-    async def restore(self) -> int:
-        """Take over what the spool kept from an earlier process. Gives the number of deliveries that wait."""
-        return await self._post.restore()
-
-    async def claim_delivery(self, reporter: str, *, lease: float, wait: float) -> DeliveryClaim | None:
-        """See the port."""
-        return await self._post.claim(reporter, lease=lease, wait=wait)
-
-    async def ack(self, lease: str) -> None:
-        """See the port."""
-        await self._post.ack(lease)
-
-    async def retry(self, lease: str, after: float, why: str) -> None:
-        """See the port."""
-        self._post.retry(lease, after)
-
-    async def bury(self, lease: str, why: str) -> None:
-        """See the port."""
-        await self._post.bury(lease, why)
-
-    async def dead_letters(self, *, limit: int, cursor: str | None) -> DeadLetterPage:
-        """See the port."""
-        return self._post.dead_letters(limit, cursor)
-
-    async def revive(self, delivery_id: str) -> None:
-        """See the port."""
-        await self._post.revive(delivery_id)
-
-    def _enqueue(self, row: TaskRow) -> None:
-        heapq.heappush(self._queue, (-row.new.priority, row.sequence, row.new.task_id))
+    def _make_ready(self, row: TaskRow) -> None:
+        heapq.heappush(self._ready, (-row.new.priority, row.sequence, row.new.task_id))
         self._work.notify()
 
     def _claim_first(self, limit: int, seconds: float, now: float) -> Claim | None:
-        while self._queue:
-            row = self._rows.get(self._queue[0][2])
-            if row is None or row.sequence != self._queue[0][1] or not row.unclaimed or row.canceled is not None:
-                heapq.heappop(self._queue)
+        while self._ready:
+            row = self._rows.get(self._ready[0][2])
+            if row is None or row.sequence != self._ready[0][1] or not row.unclaimed or row.canceled is not None:
+                heapq.heappop(self._ready)
                 continue
             indices = tuple(row.unclaimed.popleft() for _ in range(min(limit, len(row.unclaimed))))
             if not row.unclaimed:
-                heapq.heappop(self._queue)
+                heapq.heappop(self._ready)
             started = row.status is TaskStatus.PENDING
             if started:
                 row.status, row.start, row.deadline = TaskStatus.RUNNING, self._clock.now(), now + row.new.timeout
@@ -293,11 +262,11 @@ class MemoryStore:
             return
         overdue = row.deadline is not None and row.deadline <= self._clock.monotonic()
         if row.left == 0 or overdue or row.canceled is not None:
-            self._to_be_ended(row)
+            self._mark_for_ending(row)
         elif row.unclaimed:
-            self._enqueue(row)
+            self._make_ready(row)
 
-    def _to_be_ended(self, row: TaskRow) -> None:
+    def _mark_for_ending(self, row: TaskRow) -> None:
         """Have it ended as soon as nobody holds a lease on it."""
         self._endings.setdefault(row.new.task_id, 0.0)
         self._ending.notify()

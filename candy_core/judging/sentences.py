@@ -3,7 +3,7 @@
 A sentence's msgid is itself in English, with named placeholders: ``"Timed out after {seconds} s"``. The catalogue of a
 language is ``<folder>/<locale>/LC_MESSAGES/<domain>.mo``, compiled of the ``.po`` beside it and committed with it::
 
-    pybabel compile --domain candy --directory candy_core/judge/locales
+    pybabel compile --domain candy --directory candy_core/judging/locales
 """
 
 from __future__ import annotations

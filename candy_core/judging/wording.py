@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from candy_core.judge.ranking import MAX_NAMED, Ranking, Sample
-from candy_core.judge.sentences import sentence
-from candy_core.judge.threshold import Breach, Threshold
+from candy_core.judging.ranking import MAX_NAMED, Ranking, Sample
+from candy_core.judging.sentences import sentence
+from candy_core.judging.threshold import Breach, Threshold
 from candy_core.model.task import Locale
 
 

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
+from candy_core.clock import Clock
 from candy_core.codec import dumps, rfc3339
-from candy_core.engine.clock import Clock
-from candy_core.engine.result_text import result_text
-from candy_core.engine.wakeup import Latch
 from candy_core.model.task import ItemStatus, LogEntry, Outcome, Progress, TaskLog, TaskState, TaskStatus
 from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import Claim, NewTask
+from candy_core.store.result_text import result_text
+from candy_core.store.wakeup import Latch
 
 LOG_LIMIT = 25_000
 """Entries that one task's log holds: start and end of 10 000 items, and room for retries and callbacks."""

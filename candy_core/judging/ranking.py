@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from candy_core.judge.threshold import Breach, Threshold
+from candy_core.judging.threshold import Breach, Threshold
 
 MAX_NAMED = 100
 """How many nodes ``details`` names before it only counts them (contract section 3)."""

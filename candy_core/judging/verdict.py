@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from candy_core.judge.item_sentences import empty_result, partial_response
-from candy_core.judge.ranking import Ranking, Sample, rank
-from candy_core.judge.threshold import Threshold
-from candy_core.judge.wording import Wording
+from candy_core.judging.item_sentences import empty_result, partial_response
+from candy_core.judging.ranking import Ranking, Sample, rank
+from candy_core.judging.threshold import Threshold
+from candy_core.judging.wording import Wording
 from candy_core.model.task import ItemStatus, Json, Locale, Outcome, Reason
 
 

@@ -99,7 +99,7 @@ class Threshold:
         """On which bad side ``value`` is; ``None`` if it is on none.
 
         NaN is on none, and no sign of anything being well: whoever compares asks for it first, as
-        :func:`~candy_core.judge.verdict.judge` does.
+        :func:`~candy_core.judging.verdict.judge` does.
         """
         rule = self._rule
         if rule.inside:
