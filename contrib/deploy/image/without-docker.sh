@@ -5,10 +5,10 @@
 # are kept (default: a folder of the cache). Prints the command line by which buildah finds them. Needs root, buildah and
 # mmdebstrap. What this machine trusts (certificates), and where its apt looks, is lent to the build and stays out of the image.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 
 if [[ $# == 0 || $1 == -* ]]; then
-    echo "usage: contrib/image/without-docker.sh TAG [--build-arg NAME=VALUE]…" >&2
+    echo "usage: contrib/deploy/image/without-docker.sh TAG [--build-arg NAME=VALUE]…" >&2
     exit 2
 fi
 tag=$1

@@ -18,12 +18,12 @@ check() {
 
 types() {
     # One run for each tests folder: their modules would else share the name "tests".
-    local status=0 sources=() folder MYPYPATH=:$PWD/contrib/setup
-    for folder in plugins/*/src contrib/*/src; do
+    local status=0 sources=() folder MYPYPATH=:$PWD/tools/setup
+    for folder in {plugins,contrib,tools}/*/src; do
         [[ -d $folder ]] && sources+=("$folder") && MYPYPATH+=:$PWD/$folder
     done
     export MYPYPATH=${MYPYPATH#:}
-    "$bin/mypy" candy_core "${sources[@]}" contrib/setup tests || status=1
+    "$bin/mypy" candy_core "${sources[@]}" tools/setup tests || status=1
     for folder in plugins/*/tests contrib/plugin-template; do
         [[ -n $(find "$folder" -name '*.py' -print -quit 2>/dev/null) ]] || continue
         (cd "$folder" && MYPYPATH+=:$PWD/src && "$bin/mypy" --config-file "$OLDPWD/pyproject.toml" --cache-dir "$OLDPWD/.mypy_cache" .) || status=1
@@ -39,7 +39,7 @@ check "ruff" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy" types
 check "floors (import-linter)" "$bin/lint-imports" --no-cache
-check "licences" "$bin/python" contrib/setup/licences.py
+check "licences" "$bin/python" tools/setup/licences.py
 check "changelog fragments" changelog
 
 if [[ ${#failed[@]} != 0 ]]; then

@@ -1,4 +1,4 @@
-"""Where the programs of a cluster are: envtest's folder, else what ``contrib/testbed/kube/build.sh`` made."""
+"""Where the programs of a cluster are: envtest's folder, else what ``tools/testbed/kube/build.sh`` made."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def find(program: str) -> str:
     remedy = (
         f"there is no {program} in {ASSETS}={path.parent}"
         if os.environ.get(ASSETS)
-        else f"{program} has not been built yet: run contrib/testbed/kube/build.sh, or set {ASSETS}"
+        else f"{program} has not been built yet: run tools/testbed/kube/build.sh, or set {ASSETS}"
     )
     raise MissingServer(program, "", remedy)

@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-uv=$(contrib/setup/uv.sh)
-python=$(contrib/setup/python.sh)
+uv=$(tools/setup/uv.sh)
+python=$(tools/setup/python.sh)
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 # As pip does: trust what this machine trusts, the certificate of a company's proxy among it.
 export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
@@ -25,7 +25,7 @@ done < <("$uv" pip list --quiet --python .venv/bin/python --editable --format js
     .venv/bin/python -c 'import json, sys; [print(p["name"], p["editable_project_location"]) for p in json.load(sys.stdin)]')
 
 editable=(--editable .)
-for project in plugins/*/pyproject.toml contrib/*/pyproject.toml; do
+for project in {plugins,contrib,tools}/*/pyproject.toml; do
     # The template is for copying; an agent that has it would offer what it announces.
     [[ -f $project && $project != contrib/plugin-template/* ]] && editable+=(--editable "$(dirname "$project")")
 done

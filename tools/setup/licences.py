@@ -106,7 +106,7 @@ def faults() -> Iterator[str]:
     ours: dict[str, bool] = {}
     for folder in projects():
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-        ours[own_name(project["name"])] = "contrib" not in folder.parts
+        ours[own_name(project["name"])] = folder == ROOT or folder.parent == ROOT / "plugins"
         if project.get("license") != "MIT":
             yield f'{folder.name}: pyproject.toml has to say license = "MIT"'
         text = folder / "LICENSE"

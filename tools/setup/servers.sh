@@ -27,7 +27,7 @@ if [[ ${#missing[@]} != 0 ]] && ! ./apt.sh "${missing[@]}"; then
 fi
 
 if [[ -n $kube ]] && ! ../testbed/kube/build.sh; then
-    echo "candy-agent: no Kubernetes API server (see above): contrib/testbed/README.md says where it comes from." >&2
+    echo "candy-agent: no Kubernetes API server (see above): tools/testbed/README.md says where it comes from." >&2
     status=1
 fi
 

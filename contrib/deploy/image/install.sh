@@ -2,20 +2,20 @@
 # Installs the core and the named distributions of plugins into a folder: install.sh FOLDER NAME…
 # What comes from elsewhere is what requirements.lock has, hashes included; ours are built from this checkout.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 
 home=$1
 shift
-uv=$(contrib/setup/uv.sh)
-python=$(contrib/setup/python.sh)
+uv=$(tools/setup/uv.sh)
+python=$(tools/setup/python.sh)
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CACHE=1 UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$python" contrib/setup/requirements.py "$@" >"$scratch/wanted"
+"$python" tools/setup/requirements.py "$@" >"$scratch/wanted"
 echo hatchling >"$scratch/builder"
 # Before anything is built: a name that is not there ends it here.
-mapfile -t own < <("$python" contrib/setup/requirements.py --own "$@")
+mapfile -t own < <("$python" tools/setup/requirements.py --own "$@")
 [[ ${#own[@]} -gt 0 ]]
 
 "$uv" venv --quiet --python "$python" "$scratch/build"

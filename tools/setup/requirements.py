@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def projects(root: Path = ROOT) -> tuple[Path, ...]:
-    """The folders that hold a distribution of ours: the core, every plugin, and what stands under contrib."""
-    found = [*root.glob("plugins/*/pyproject.toml"), *root.glob("contrib/*/pyproject.toml")]
-    return (root, *sorted(path.parent for path in found))
+    """The folders that hold a distribution of ours: the core, every plugin, and those under contrib and tools."""
+    found = (path.parent for kind in ("plugins", "contrib", "tools") for path in root.glob(f"{kind}/*/pyproject.toml"))
+    return (root, *sorted(found))
 
 
 def own_name(requirement: str) -> str:

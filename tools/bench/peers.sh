@@ -4,14 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-uv=$(contrib/setup/uv.sh)
-pins=$PWD/contrib/bench/peers.txt
+uv=$(tools/setup/uv.sh)
+pins=$PWD/tools/bench/peers.txt
 folder=$PWD/.cache/bench-peers
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
 
 if [[ ${1:-} == --lock ]]; then
     "$uv" pip compile --quiet --no-config --universal --python-version 3.11 --only-binary :all: --generate-hashes \
-        --no-header --no-annotate --no-emit-index-url --output-file "$pins" contrib/bench/peers.in >/dev/null
+        --no-header --no-annotate --no-emit-index-url --output-file "$pins" tools/bench/peers.in >/dev/null
     exit
 fi
 if ! cmp --quiet "$pins" "$folder/peers.txt"; then

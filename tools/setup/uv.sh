@@ -10,7 +10,7 @@ fi
 
 home=.cache/uv
 uv=$PWD/$home/bin/uv
-pinned=contrib/setup/uv-requirements.txt
+pinned=tools/setup/uv-requirements.txt
 # Whether what is there is what the pin asks for.
 mark=$home/.installed
 if [[ -x $uv ]] && cmp -s "$pinned" "$mark"; then
@@ -18,7 +18,7 @@ if [[ -x $uv ]] && cmp -s "$pinned" "$mark"; then
     exit
 fi
 
-python=$(contrib/setup/python.sh)
+python=$(tools/setup/python.sh)
 rm -rf "$home"
 mkdir -p "$(dirname "$home")"
 {
@@ -28,7 +28,7 @@ mkdir -p "$(dirname "$home")"
     elif "$python" -m pip --version >/dev/null 2>&1; then
         # Debian without python3-venv. --target leaves the system's own packages alone.
         "$python" -m pip install --quiet --require-hashes --requirement "$pinned" --target "$home"
-    elif contrib/setup/apt.sh python3-venv; then
+    elif tools/setup/apt.sh python3-venv; then
         "$python" -m venv "$home"
         "$home/bin/python" -m pip install --quiet --require-hashes --requirement "$pinned"
     else
