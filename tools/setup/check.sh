@@ -17,16 +17,17 @@ check() {
 }
 
 types() {
-    # One run for each tests folder: their modules would else share the name "tests".
-    local status=0 sources=() folder MYPYPATH=:$PWD/tools/setup
+    # One run for each tests folder: their modules would else share the name "tests". MYPYPATH has every folder
+    # that holds packages; without it mypy takes tools/bench/src/candy_bench for tools.bench.src.candy_bench.
+    local status=0 sources=() folder MYPYPATH=$PWD:$PWD/tools/setup
     for folder in {plugins,contrib,tools}/*/src; do
         [[ -d $folder ]] && sources+=("$folder") && MYPYPATH+=:$PWD/$folder
     done
-    export MYPYPATH=${MYPYPATH#:}
+    export MYPYPATH
     "$bin/mypy" candy_core "${sources[@]}" tools/setup tests || status=1
     for folder in plugins/*/tests contrib/plugin-template; do
         [[ -n $(find "$folder" -name '*.py' -print -quit 2>/dev/null) ]] || continue
-        (cd "$folder" && MYPYPATH+=:$PWD/src && "$bin/mypy" --config-file "$OLDPWD/pyproject.toml" --cache-dir "$OLDPWD/.mypy_cache" .) || status=1
+        (cd "$folder" && "$bin/mypy" --config-file "$OLDPWD/pyproject.toml" --cache-dir "$OLDPWD/.mypy_cache" .) || status=1
     done
     return $status
 }
