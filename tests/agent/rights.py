@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from attrs import frozen
+
 from candy_testbed import KubeCluster
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "contrib/deploy/kubernetes/candy-agent.yaml"

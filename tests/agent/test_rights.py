@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+
 from candy_server.server import CandyServer
 from candy_testbed import ApiError, KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics

@@ -18,9 +18,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import define, field
+
 from candy_callback.plugin import candy_reporters
 from candy_callback.settings import CallbackSettings
-
 from candy_core import StoreLimits
 from candy_core.engine.memory_store import MemoryStore
 

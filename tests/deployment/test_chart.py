@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import yaml
+
 from candy_testbed import KubeCluster
 from candy_testbed.requirement import give_up
 from candy_testbed.server import MissingServer

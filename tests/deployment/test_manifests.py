@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from candy_testbed import KubeCluster
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 from attrs import frozen
+
 from candy_testbed.requirement import give_up, required
 from candy_testbed.server import LoopbackServer, MissingServer, answers
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from candy_testbed import ApiError, KubeCluster, MissingServer
 from candy_testbed.fixtures import required
 from candy_testbed.kube import KubeControllerManager

@@ -14,6 +14,7 @@ from importlib.metadata import Distribution, distributions
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+
 from requirements import ROOT, own_name, projects
 
 PERMISSIVE = frozenset(

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import click
 import uvloop
-from candy_testbed import MissingServer, NotReady
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -18,6 +17,7 @@ from candy_bench import at_rest, intake, item_cost, local, queries, remote, rule
 from candy_bench.bare_client import session
 from candy_bench.findings import Finding, NotMeasured, table
 from candy_bench.surroundings import Surroundings, prometheus
+from candy_testbed import MissingServer, NotReady
 
 Measurement: TypeAlias = Callable[[Surroundings], Awaitable[Sequence[Finding]]]
 MEASUREMENTS: Mapping[str, Measurement] = {

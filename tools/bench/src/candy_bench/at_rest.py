@@ -11,12 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import ClassVar
 
-from candy_testbed import AgentProcess
-from candy_testbed.server import answers
-
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Spread, in_turn
 from candy_bench.surroundings import Surroundings
+from candy_testbed import AgentProcess
+from candy_testbed.server import answers
 
 AS_INSTALLED = "import sys; sys.modules['rich'] = None; from candy_core.cli import main; main(prog_name='candy-agent')"
 """Where this bench is not installed, nor is rich, which structlog would import wherever it finds it: 9 MB."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from attrs import frozen
+
 from candy_testbed import Account, Sshd, ssh_keygen
 
 HOSTS = 24

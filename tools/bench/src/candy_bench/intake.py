@@ -12,8 +12,6 @@ from typing import ClassVar
 
 import orjson
 from attrs import asdict
-from candy_testbed import LoopbackServer
-from candy_testbed.server import answers
 
 from candy_bench import spare_plugin
 from candy_bench.agent_client import AgentClient
@@ -21,6 +19,8 @@ from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.load import Order
 from candy_bench.rounds import Spread, in_turn
 from candy_bench.surroundings import Surroundings
+from candy_testbed import LoopbackServer
+from candy_testbed.server import answers
 
 CLIENTS = 32
 REQUESTS = 8_000

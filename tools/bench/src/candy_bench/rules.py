@@ -8,12 +8,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from candy_testbed.kube import KubeCluster
-
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Spread, in_turn
 from candy_bench.rule_bodies import expression, rule_name
 from candy_bench.surroundings import Surroundings
+from candy_testbed.kube import KubeCluster
 
 COUNT = 1000
 CONCURRENCY = 16

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import ClientSession
 from attrs import frozen
-from candy_testbed import AgentProcess, MissingServer, NodeExporter, Prometheus
 
 from candy_bench.agent_client import AgentClient
 from candy_bench.metric_queries import METRIC
+from candy_testbed import AgentProcess, MissingServer, NodeExporter, Prometheus
 
 
 @frozen(kw_only=True)

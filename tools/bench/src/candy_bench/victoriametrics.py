@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from candy_testbed import NodeExporter, VictoriaMetrics
-
 from candy_bench.agent_client import metric_items
 from candy_bench.bare_client import BareClient
 from candy_bench.findings import Bound, Finding, Goal
@@ -14,6 +12,7 @@ from candy_bench.metric_queries import METRIC, different, lonely
 from candy_bench.queries import CONCURRENCIES, ITEMS
 from candy_bench.rounds import Contestant, Spread, in_turn
 from candy_bench.surroundings import Surroundings
+from candy_testbed import NodeExporter, VictoriaMetrics
 
 KIND = "victoriaMetrics"
 

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import structlog
 from attrs import frozen
+
+from candy_core import ByteLimits, Health, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
 from candy_kit_kube import Surroundings
 from candy_kubernetes.executor import KubernetesExecutor, open_executor
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.plugin import check as check_health
 from candy_kubernetes.settings import KubernetesSettings
-
-from candy_core import ByteLimits, Health, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
 from candy_testbed.kube.cluster import KubeCluster
 
 ANSWER = 32 * 1024 * 1024

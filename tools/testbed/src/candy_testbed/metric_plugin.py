@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypeAlias
 
 import structlog
 from attrs import frozen
-from candy_kit_promql import MetricExecutor, MetricParams
 
 from candy_core import (
     ExecutorSpec,
@@ -33,6 +32,7 @@ from candy_core import (
     params_reader,
 )
 from candy_core.testing.executor import Case, Flood, Subject
+from candy_kit_promql import MetricExecutor, MetricParams
 from candy_testbed.hostile import BEHAVIOURS
 
 MetricSpec: TypeAlias = ExecutorSpec[MetricParams, Any]
