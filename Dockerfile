@@ -12,15 +12,15 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 # What changes seldom first, so that a change of the code does not fetch everything anew.
-COPY contrib/setup contrib/setup
-RUN contrib/setup/uv.sh
+COPY tools/setup tools/setup
+RUN tools/setup/uv.sh
 COPY . .
 ARG PLUGINS="candy-callback candy-kubernetes candy-prometheus candy-prometheusrule candy-ssh candy-victoriametrics candy-vmrule"
-RUN contrib/image/install.sh /opt/candy-agent ${PLUGINS}
+RUN contrib/deploy/image/install.sh /opt/candy-agent ${PLUGINS}
 
 FROM ${DEBIAN} AS root
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates
-COPY contrib/image/root.sh /
+COPY contrib/deploy/image/root.sh /
 # Debian packages with the programs that templates of the plugin bash start. There is no shell where none is named.
 ARG PACKAGES=""
 RUN /root.sh /root-of-image python3-minimal libpython3-stdlib netbase tzdata ${PACKAGES}

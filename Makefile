@@ -1,5 +1,5 @@
 # Every target does all of its own set-up, on a machine with Python >= 3.11 and make, and nothing else.
-# The logic is in contrib/setup; ARGS is handed on: make test ARGS="-k threshold -x".
+# The logic is in tools/setup; ARGS is handed on: make test ARGS="-k threshold -x".
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -8,8 +8,9 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 # A folder's own time changes when a plugin is added or taken away.
-INSTALLED_FROM := pyproject.toml requirements.lock $(wildcard plugins contrib plugins/*/pyproject.toml contrib/*/pyproject.toml) \
-	contrib/setup/install.sh contrib/setup/uv.sh contrib/setup/uv-requirements.txt
+OURS := plugins contrib tools
+INSTALLED_FROM := pyproject.toml requirements.lock $(wildcard $(OURS) $(OURS:=/*/pyproject.toml)) tools/setup/install.sh \
+	tools/setup/uv.sh tools/setup/uv-requirements.txt
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,28 +22,28 @@ run: $(STAMP) servers ## the same surroundings, kept running until Ctrl-C, with 
 	@$(PYTHON) -m candy_demo --keep $(ARGS)
 
 test: $(STAMP) ## all tests; what has no server is skipped with a reason (the first run builds one, kube-apiserver: 4 min)
-	@contrib/setup/servers.sh --optional --kube --image
+	@tools/setup/servers.sh --optional --kube --image
 	@$(PYTHON) -m pytest --numprocesses auto $(ARGS)
 
 check: $(STAMP) ## lint, format, types, which module imports which, licences, changelog
-	@contrib/setup/check.sh
+	@tools/setup/check.sh
 
 bench: $(STAMP) servers ## how fast, against others that do the same work on this machine; some eight minutes
-	@contrib/setup/servers.sh --optional --kube
+	@tools/setup/servers.sh --optional --kube
 	@$(PYTHON) -m candy_bench $(ARGS)
 
 lock: ## resolve every dependency anew into requirements.lock
-	@contrib/setup/lock.sh $(ARGS)
+	@tools/setup/lock.sh $(ARGS)
 
 install: $(STAMP) ## make .venv with the agent, its plugins and the tools, and nothing else
 
 servers: ## the real servers that demo, tests and bench talk to, from Debian
-	@contrib/setup/servers.sh
+	@tools/setup/servers.sh
 
 clean: ## remove everything that these targets made inside the checkout
 	@rm -rf .venv .cache build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMP): $(INSTALLED_FROM)
-	@contrib/setup/install.sh
+	@tools/setup/install.sh
 	@touch $@

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from attrs import frozen
+
 from candy_testbed import AgentProcess, KubeCluster
 
 from .rights import Rights, rights_of_manifests

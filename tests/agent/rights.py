@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 from attrs import frozen
+
 from candy_testbed import KubeCluster
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "contrib/kubernetes/candy-agent.yaml"
+MANIFESTS = Path(__file__).resolve().parents[2] / "contrib/deploy/kubernetes/candy-agent.yaml"
 ROLES = "rbac.authorization.k8s.io/v1"
 REVIEWS = "/apis/authorization.k8s.io/v1"
 NAMES = ("candy-agent", "monitoring")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_testbed import KubeCluster
 
 from .conftest import KEY, RunningAgent, StartAgent

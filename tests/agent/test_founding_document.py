@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+
 from candy_server.server import CandyServer
 from candy_server.signature import Signature
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from candy_server.server import CandyServer
 from candy_testbed import KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics

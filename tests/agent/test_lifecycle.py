@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from candy_server.server import CandyServer
 from candy_testbed import AgentProcess
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from candy_testbed import Prometheus
 from candy_testbed.fixtures import required
 

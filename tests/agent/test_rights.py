@@ -1,4 +1,4 @@
-"""Contract section 5 with exactly the rights of ``contrib/kubernetes``: they are enough, and none is too much."""
+"""Contract section 5 with exactly the rights of ``contrib/deploy/kubernetes``: enough, and none too much."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+
 from candy_server.server import CandyServer
 from candy_testbed import ApiError, KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
@@ -281,7 +282,7 @@ def test_what_the_manifests_do_not_give_is_refused(rights: Rights, kube_cluster:
 async def test_in_another_namespace_rules_are_read_and_every_write_is_refused(
     start_agent: StartAgent, rights: Rights, kube_cluster: KubeCluster, kube_namespace: str
 ) -> None:
-    """`contrib/kubernetes`: rules are written in `monitoring` "and nowhere else"; a sync costs only the others."""
+    """`contrib/deploy/kubernetes`: rules are written in `monitoring`, "nowhere else"; a sync costs only the others."""
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

@@ -12,6 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from candy_server.server import CandyServer
 from candy_testbed import AgentProcess, KubeCluster
 

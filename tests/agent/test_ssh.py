@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+
 from candy_server.server import CandyServer
 from candy_testbed import Sshd, ssh_keygen
 from candy_testbed.sleepers import Sleepers

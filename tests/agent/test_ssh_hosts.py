@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_testbed.ssh_hosts import Hosts
 
 from .conftest import StartAgent

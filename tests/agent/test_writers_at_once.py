@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+
 from candy_testbed import KubeCluster
 from candy_testbed.kube.kubectl import Kubectl
 

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import define, field
+
 from candy_callback.plugin import candy_reporters
 from candy_callback.settings import CallbackSettings
 

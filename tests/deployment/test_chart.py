@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 
 import pytest
 import yaml
+
 from candy_testbed import KubeCluster
 from candy_testbed.requirement import give_up
 from candy_testbed.server import MissingServer
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "contrib/helm/candy-agent"
+CHART = ROOT / "contrib/deploy/helm/candy-agent"
 Object: TypeAlias = "dict[str, Any]"
 
 pytestmark = pytest.mark.timeout(300)  # the renderer is compiled once a machine
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)  # the renderer is compiled once a machine
 
 @pytest.fixture(scope="module")
 def render() -> Path:
-    built = subprocess.run([ROOT / "contrib/testbed/chart/build.sh"], capture_output=True, text=True)
+    built = subprocess.run([ROOT / "tools/testbed/chart/build.sh"], capture_output=True, text=True)
     if built.returncode:
         give_up(MissingServer("render", "golang-1.19-go", f"the renderer of charts: {built.stderr[-500:]}"))
     return Path(built.stdout.strip())
@@ -52,7 +53,7 @@ def comparable(item: Object) -> Object:
 
 
 def test_with_its_own_values_it_installs_what_the_manifests_install(render: Path, tmp_path: Path) -> None:
-    manifests = yaml.safe_load_all((ROOT / "contrib/kubernetes/candy-agent.yaml").read_text())
+    manifests = yaml.safe_load_all((ROOT / "contrib/deploy/kubernetes/candy-agent.yaml").read_text())
     wanted = {key(item): comparable(item) for item in manifests if item["kind"] != "Namespace"}  # helm makes that one
     found = {key(item): comparable(item) for item in rendered(render, tmp_path)}
     assert found == wanted
@@ -93,7 +94,7 @@ def test_without_rights_there_is_no_empty_role(render: Path, tmp_path: Path) -> 
 
 
 def test_the_values_of_the_readme_name_keys_that_become_files(render: Path, tmp_path: Path) -> None:
-    readme = (ROOT / "contrib/kubernetes/README.md").read_text()
+    readme = (ROOT / "contrib/deploy/kubernetes/README.md").read_text()
     (values,) = re.findall(r"^```yaml\n# my-values\.yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     items = {item["kind"]: item for item in rendered(render, tmp_path, **yaml.safe_load(values))}
     written = items["ConfigMap"]["data"]["agent.yaml"]
@@ -112,7 +113,7 @@ def test_the_values_of_the_readme_name_keys_that_become_files(render: Path, tmp_
 
 
 def test_the_role_for_certificates_in_the_manifests_is_the_chart_s(render: Path, tmp_path: Path) -> None:
-    lines = (ROOT / "contrib/kubernetes/candy-agent.yaml").read_text().splitlines()
+    lines = (ROOT / "contrib/deploy/kubernetes/candy-agent.yaml").read_text().splitlines()
     start = lines.index("# ---")
     end = lines.index("---", start)
     commented = yaml.safe_load_all("\n".join(line.removeprefix("# ") for line in lines[start:end]))

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+
 from candy_testbed import KubeCluster
 
 ROOT = Path(__file__).resolve().parents[2]
-MANIFESTS = tuple(yaml.safe_load_all((ROOT / "contrib/kubernetes/candy-agent.yaml").read_text()))
+MANIFESTS = tuple(yaml.safe_load_all((ROOT / "contrib/deploy/kubernetes/candy-agent.yaml").read_text()))
 
 
 def of_kind(kind: str) -> Mapping[str, Any]:

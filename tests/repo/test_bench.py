@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
+
 from candy_bench.findings import Bound, Finding, Goal, table
 from candy_bench.rounds import Spread, in_turn
-from rich.console import Console
 
 
 async def test_contestants_take_turns_and_the_order_is_reversed_each_round() -> None:

@@ -11,6 +11,7 @@ import time
 import aiohttp
 import pytest
 from aiohttp import web
+
 from candy_server import CandyServer, Signature, sign, verify
 
 BODY = json.dumps({"task_id": "t-1", "status": "completed", "message": "节点"}).encode()

@@ -23,8 +23,14 @@ LONGEST_OF_TESTS = 500
 TOP_LEVEL = {
     ".changes", ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile",
     "README.md", "README.zh.md", "candy_core", "contrib", "plugins", "pyproject.toml", "requirements.lock", "tests",
+    "tools",
 }  # fmt: skip
-CONTRIB = {"bench", "candy-server", "demo", "helm", "image", "kubernetes", "plugin-template", "setup", "testbed"}
+INSIDE = {
+    "contrib": {"README.md", "candy-server", "demo", "deploy", "plugin-template"},
+    "contrib/deploy": {"helm", "image", "kubernetes"},
+    "tools": {"README.md", "bench", "setup", "testbed"},
+}
+"""What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
 # Written so that this file does not name them itself.
 INDEX_HOSTS = [
@@ -76,7 +82,9 @@ def imports(path: Path) -> Iterator[str]:
 def test_nothing_else_lies_at_the_top() -> None:
     found = {path.relative_to(ROOT).parts[0] for path in FILES}
     assert found - TOP_LEVEL == set()
-    assert {path.relative_to(ROOT / "contrib").parts[0] for path in FILES if "contrib" in path.parts[:-1]} <= CONTRIB
+    for folder, allowed in INSIDE.items():
+        inside = (path.relative_to(ROOT / folder) for path in FILES if path.is_relative_to(ROOT / folder))
+        assert {path.parts[0] for path in inside} - allowed == set()
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=shown)

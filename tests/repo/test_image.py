@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 from attrs import frozen
+
 from candy_testbed.requirement import give_up, required
 from candy_testbed.server import LoopbackServer, MissingServer, answers
 
@@ -44,7 +45,7 @@ def image() -> Iterator[Image]:
             give_up(MissingServer(program, program))
     if os.getuid() != 0:
         give_up(MissingServer("root", "", "root builds the image where there is no container engine"))
-    built = subprocess.run([ROOT / "contrib/image/without-docker.sh", TAG], capture_output=True, text=True)
+    built = subprocess.run([ROOT / "contrib/deploy/image/without-docker.sh", TAG], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[-4000:]
     buildah = built.stdout.split()
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "contrib" / "testbed" / "kube" / "build.sh"
-RECIPE = (ROOT / "contrib" / "testbed" / "src" / "candy_testbed" / "kube" / "recipe.txt").read_text().strip()
+BUILD = ROOT / "tools" / "testbed" / "kube" / "build.sh"
+RECIPE = (ROOT / "tools" / "testbed" / "src" / "candy_testbed" / "kube" / "recipe.txt").read_text().strip()
 
 
 def program(path: Path, text: str = "exit 0") -> None:
@@ -85,7 +85,7 @@ def test_a_build_waits_for_another_one_and_takes_what_that_built(tmp_path: Path)
 
 @pytest.mark.parametrize("required", ["", "all"])
 def test_a_cluster_that_cannot_be_built_fails_only_who_requires_it(tmp_path: Path, required: str) -> None:
-    servers = ROOT / "contrib" / "setup" / "servers.sh"
+    servers = ROOT / "tools" / "setup" / "servers.sh"
     env = {"PATH": os.environ["PATH"], "KUBEBUILDER_ASSETS": str(tmp_path), "CANDY_TEST_REQUIRE": required}
     lists = [servers.with_name(name) for name in ("servers.txt", "kube-clients.txt")]
     if any(not _installed(line.split()[0]) for each in lists for line in _servers_of(each)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from candy_testbed import ApiError, KubeCluster, MissingServer
 from candy_testbed.fixtures import required
 from candy_testbed.kube import KubeControllerManager
@@ -216,7 +217,7 @@ def test_nothing_of_a_cluster_stays_behind_nor_did_it_know_of_rules_untold() -> 
 def test_a_cluster_that_is_not_built_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(MissingServer, match=r"contrib/testbed/kube/build\.sh"), KubeCluster():
+    with pytest.raises(MissingServer, match=r"tools/testbed/kube/build\.sh"), KubeCluster():
         pass
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(MissingServer, match="no etcd in KUBEBUILDER_ASSETS"), KubeCluster():

@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
-from candy_testbed import AgentProcess
 from hatchling.builders.wheel import WheelBuilder
 
 from candy_core.config.settings import Settings
+from candy_testbed import AgentProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "change-me"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+
 from candy_testbed import LoopbackServer, MissingServer, NotReady, Prometheus
 from candy_testbed.fixtures import required
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from candy_disk.plugin import candy_executors
 
 from candy_core.testing.executor import Case, ExecutorSuite, Subject
+from candy_disk.plugin import candy_executors
 
 
 class TestDisk(ExecutorSuite):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from candy_bash import plugin
 
+from candy_bash import plugin
 from candy_core import Item, Locale, PluginContext, Run, Secret, SettingsError, params_reader
 
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import pytest
 import structlog
 from attrs import define, frozen
+
 from candy_bash import plugin
 from candy_bash.executor import BashExecutor
-from candy_kit_command import CommandParams
-
 from candy_core import ByteLimits, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_kit_command import CommandParams
 
 
 async def no_credential(name: str) -> Secret:

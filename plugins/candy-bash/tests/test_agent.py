@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from candy_testbed import AgentProcess
 
 ADMIN = "a-key-that-may-do-everything"

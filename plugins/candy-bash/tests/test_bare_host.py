@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_bash import limiting
 from candy_testbed.requirement import give_up
 from candy_testbed.server import MissingServer

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_bash.settings import BashSettings
 
+from candy_bash.settings import BashSettings
 from candy_core import Invalid, SettingsError, params_reader
 
 

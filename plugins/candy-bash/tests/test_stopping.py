@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_bash.adoption import Adoption
 
+from candy_bash.adoption import Adoption
 from candy_core import Locale
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="to run commands as another user takes root")

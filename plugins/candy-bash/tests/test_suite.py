@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from candy_bash import plugin
 
+from candy_bash import plugin
 from candy_core import Json, Reason
 from candy_core.testing.executor import Case, ExecutorSuite, Flood, Subject
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
+
 from candy_kit_command import Catalogue, CommandSettings
 
 TEMPLATES = Catalogue.load(CommandSettings()).templates

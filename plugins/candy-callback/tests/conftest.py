@@ -13,9 +13,9 @@ import pytest
 import structlog
 from aiohttp import web
 from attrs import define, field, frozen
+
 from candy_callback.plugin import open_reporter
 from candy_callback.settings import CallbackSettings
-
 from candy_core import Callback, Delivery, Event, NotFound, PluginContext, Reporter, Secret
 
 

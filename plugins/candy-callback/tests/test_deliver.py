@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 from aiohttp import web
-from candy_callback.url import CallbackUrl
 
+from candy_callback.url import CallbackUrl
 from candy_core import Callback, Delivered, Event, Json, Refused, Retry, Secret
 
 Start = Callable[..., Awaitable[Any]]

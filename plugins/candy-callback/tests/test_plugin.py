@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import trustme
+
 from candy_callback import plugin
 from candy_callback.settings import CallbackSettings
 from candy_callback.url import CallbackUrl
-
 from candy_core import CandyError, Delivered, Invalid, Retry, params_reader
 from candy_core.registry import PluginState, discover
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from candy_callback.settings import CallbackSettings
-from candy_callback.target import callback_problems, has_target, target_of
-from candy_callback.url import CallbackUrl
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from candy_callback.settings import CallbackSettings
+from candy_callback.target import callback_problems, has_target, target_of
+from candy_callback.url import CallbackUrl
 from candy_core import Callback, Delivered, PluginContext, Refused
 
 Start = Callable[..., Awaitable[Any]]

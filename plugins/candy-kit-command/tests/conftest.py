@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings
 
 from candy_core import Locale, Outcome, params_reader
+from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings
 
 Load = Callable[..., Catalogue]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
 from candy_kit_command import Kind, Parameter
 from candy_kit_command.argument import Refused
 from candy_kit_command.template import Template, TemplateSpec, compiled
-from hypothesis import given
-from hypothesis import strategies as st
 
 HOST = Parameter(kind=Kind.HOST)
 PATH = Parameter(kind=Kind.PATH, root="/var/log")

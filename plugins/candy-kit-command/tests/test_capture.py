@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from candy_kit_command import Capture, Captured
 from hypothesis import given
 from hypothesis import strategies as st
+
+from candy_kit_command import Capture, Captured
 
 
 def capture(*pieces: bytes, limit: int = 100, look_for: str | None = None) -> Captured:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings, command_scopes
 
 from candy_core import Invalid, ItemStatus, Locale, Outcome, Reason, SettingsError, params_reader
+from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings, command_scopes
 
 Load = Callable[..., Catalogue]
 Ask = Callable[..., Command | Outcome]

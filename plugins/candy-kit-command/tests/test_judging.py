@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from candy_core import Locale, Outcome, params_reader
 from candy_kit_command import (
     Captured,
     Catalogue,
@@ -16,8 +18,6 @@ from candy_kit_command import (
     judge_output,
 )
 from candy_kit_command.number import number_of
-
-from candy_core import Locale, Outcome, params_reader
 
 
 def judged(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from candy_kit_command import Metric, perfdata_of
-from candy_kit_command.perfdata import MAX_METRICS, text_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from candy_kit_command import Metric, perfdata_of
+from candy_kit_command.perfdata import MAX_METRICS, text_of
 
 labels = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="|") | st.just(" "), min_size=1)
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import pytest
 import structlog
+
+from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
 from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
 from candy_testbed import KubeCluster
 from candy_testbed.fixtures import required
 from candy_testbed.scripted import serve as serve
-
-from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
 
 PROMETHEUS_RULE = RuleResource(
     group="monitoring.coreos.com", version="v1", plural="prometheusrules", kind="PrometheusRule"

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import structlog
 import trustme
+
+from candy_core import BackendUnavailable, Forbidden
 from candy_kit_kube import Cluster
 from candy_kit_kube.connections import LOOK_AGAIN_AFTER, REREAD_AFTER, Connections
 from candy_kit_kube.kubeconfig import Unusable, read_kubeconfig
 from candy_kit_kube.settings import ClusterSettings, Surroundings
-
-from candy_core import BackendUnavailable, Forbidden
 
 Write = Callable[..., Path]
 SECRET = "very-secret-token-of-the-agent"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from candy_kit_kube import CustomRuleBackend
-from candy_kit_kube.ownership import owners
 
 from candy_core import Absent, Anything, FieldConflict, Rule, Stale, Version
+from candy_kit_kube import CustomRuleBackend
+from candy_kit_kube.ownership import owners
 
 MakeRule = Callable[..., Rule]
 MANAGED = {"app.kubernetes.io/managed-by": "candy-agent"}

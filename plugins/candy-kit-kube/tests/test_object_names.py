@@ -6,9 +6,10 @@ import hashlib
 import re
 
 import pytest
-from candy_kit_kube import object_name
 from hypothesis import given
 from hypothesis import strategies as st
+
+from candy_kit_kube import object_name
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """As the API server words it when it refuses a name."""

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from candy_kit_kube import ClusterSettings
-
 from candy_core import Absent, Rule, RuleBackendSpec, RuleRef, Version, params_reader, to_json
+from candy_kit_kube import ClusterSettings
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_kube import Cluster, CustomRuleBackend, Event, Gone
 
 from candy_core import Absent, Anything, BackendUnavailable, Forbidden, Invalid, Problem, Rule, RuleRef, StoredRule
+from candy_kit_kube import Cluster, CustomRuleBackend, Event, Gone
 
 MakeRule = Callable[..., Rule]
 

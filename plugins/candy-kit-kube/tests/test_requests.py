@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import structlog
-from candy_kit_kube import Gone, TooLarge, Unauthenticated
 
 from candy_core import (
     BackendUnavailable,
@@ -24,6 +23,7 @@ from candy_core import (
     Overloaded,
     Stale,
 )
+from candy_kit_kube import Gone, TooLarge, Unauthenticated
 
 Write = Callable[..., Path]
 SECRET = "very-secret-token-of-the-agent"

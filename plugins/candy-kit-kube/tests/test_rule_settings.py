@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candy_kit_kube.rule_settings import RuleObjectSettings
 
 from candy_core import Invalid, params_reader
+from candy_kit_kube.rule_settings import RuleObjectSettings
 
 
 @pytest.mark.parametrize(

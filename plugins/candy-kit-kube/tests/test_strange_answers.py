@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_kube import CustomRuleBackend, RuleResource
-from candy_testbed.scripted import Peer, Serve
 
 from candy_core import Absent, Anything, BackendUnavailable, Problem, Rule, RuleRef, Version
+from candy_kit_kube import CustomRuleBackend, RuleResource
+from candy_testbed.scripted import Peer, Serve
 
 REF = RuleRef(name="HighCPU", namespace="monitoring")
 RULE = Rule(ref=REF, groups=({"name": "g", "rules": [{"alert": "A", "expr": "up"}]},))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_kube import ClusterSettings, CustomRuleBackend, RuleResource, object_name, open_cluster
 
 from candy_core import PluginContext, Problem, Rule, RuleBackendSpec, RuleRef
 from candy_core.testing.rule_backend import BadRule, RuleBackendSuite, Subject
 from candy_core.testing.rule_backend.subject import Groups
+from candy_kit_kube import ClusterSettings, CustomRuleBackend, RuleResource, object_name, open_cluster
 
 SECRET = "a-token-that-nobody-takes"
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from candy_kit_kube import Cluster, CustomRuleBackend
-from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
-from candy_kit_kube.problem_paths import rule_problems
 from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import Absent, Anything, Invalid, Problem, Rule, RuleRef, Version
+from candy_kit_kube import Cluster, CustomRuleBackend
+from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
+from candy_kit_kube.problem_paths import rule_problems
 
 MakeRule = Callable[..., Rule]
 GROUPS: Any = [

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from candy_kit_kube import CustomRuleBackend
 
 from candy_core import (
     Absent,
@@ -24,6 +23,7 @@ from candy_core import (
     StoredRule,
     Version,
 )
+from candy_kit_kube import CustomRuleBackend
 
 MakeRule = Callable[..., Rule]
 ANNOTATION = "candy-agent.io/name"

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import pytest
 import structlog
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
-from candy_testbed.scripted import serve as serve
 
 from candy_core import ByteLimits, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
+from candy_testbed.scripted import serve as serve
 
 
 class Ask(Protocol):

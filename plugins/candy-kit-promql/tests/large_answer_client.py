@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import structlog
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
 from candy_core import Item, Json, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
 
 async def no_credential(name: str) -> Secret:

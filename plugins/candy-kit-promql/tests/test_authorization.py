@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp import web
-from candy_kit_promql import MetricSettings, authorization
 
 from candy_core import Invalid, ItemStatus, Reason, params_reader
+from candy_kit_promql import MetricSettings, authorization
 
 OK = {"status": "success", "data": {"resultType": "scalar", "result": [1, "1"]}}
 

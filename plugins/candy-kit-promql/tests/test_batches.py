@@ -8,6 +8,7 @@ from typing import Any
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, dedup_key, open_executor
 
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, open_executor, question_key
 
 BODY = {
     "status": "success",

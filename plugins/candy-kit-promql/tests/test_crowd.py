@@ -12,11 +12,11 @@ from urllib.parse import parse_qs
 
 import pytest
 from attrs import Factory, define
+
+from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
 from candy_kit_promql import PROMETHEUS, Dialect, MetricParams, MetricSettings, batch_key, open_executor
 from candy_kit_promql.batch import MARK
 from candy_kit_promql.crowd import BATCH_SECONDS
-
-from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
 
 PART = re.compile(r'label_replace\(([a-z_0-9]+),"(candy_item_[0-9a-f]{8})","(\d+)","",""\)')
 BUILD = {"version": "3.1.0", "revision": "abc", "goVersion": "go1.23"}

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
 BUILD = {"version": "3.1.0", "revision": "abc", "goVersion": "go1.23"}
 QUERIES = [f"m{number}" for number in range(20)]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from candy_kit_promql.depth import bare, too_deep
 
 NEST = "(" * 100_000 + "up" + ")" * 100_000

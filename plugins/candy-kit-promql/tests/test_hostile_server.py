@@ -312,9 +312,8 @@ async def test_what_repeats_the_credential_is_not_repeated(serve: Any, ask: Any,
 async def test_many_items_at_once_each_get_their_own_outcome(
     serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
 ) -> None:
-    from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
-
     from candy_core import Item, params_reader
+    from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
     async def behave(peer: Any) -> None:
         number = int(peer.request.body.split(b"query=")[1].split(b"&")[0])

@@ -6,11 +6,12 @@ import json
 from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from candy_kit_promql.batch import MARK, MixedUpError, apart, together, written
 from candy_kit_promql.joining import Joining, joining
 from candy_kit_promql.wire import UNREADABLE, read_labels, read_vector
-from hypothesis import given
-from hypothesis import strategies as st
 
 TOGETHER, UNSORTED, ALONE = Joining.TOGETHER, Joining.TOGETHER_UNSORTED, Joining.ALONE
 

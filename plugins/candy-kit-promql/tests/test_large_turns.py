@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
-
 from candy_core import Item, Outcome, Reason, params_reader
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
 TIMEOUT = 1.0
 HELD = 2.5

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candy_kit_promql import Duration, MetricParams, Reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import Invalid, ItemStatus, params_reader
+from candy_kit_promql import Duration, MetricParams, Reduce
 
 
 def read(**params: Any) -> MetricParams:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from candy_kit_promql import Selection, Selector, selection_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from candy_kit_promql import Selection, Selector, selection_of
 
 
 def needed(query: str) -> list[str]:

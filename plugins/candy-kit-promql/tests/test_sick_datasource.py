@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, MetricSettings, batch_key, open_executor
 
 from candy_core import Item, Run, params_reader
+from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, MetricSettings, batch_key, open_executor
 
 CONNECTIONS = 4
 NEVER = 3600

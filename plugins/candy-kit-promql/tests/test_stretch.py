@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from candy_kit_promql import Duration, Range
-from candy_kit_promql.stretch import MAX_POINTS, each_point_by_itself, stretch_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from candy_core import Mismatch
+from candy_kit_promql import Duration, Range
+from candy_kit_promql.stretch import MAX_POINTS, each_point_by_itself, stretch_of
 
 durations = st.one_of(
     st.integers(1, 10**8).map(lambda count: f"{count}ms"),

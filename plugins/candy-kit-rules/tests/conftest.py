@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
+from candy_core import Problem, Rule, RuleRef
 from candy_kit_rules import PROMETHEUS_RULES, RuleChecker, RuleDialect
 from candy_testbed.requirement import give_up
 from candy_testbed.rule_tools import promtool_faults, promtool_says, vmalert_says
 from candy_testbed.server import MissingServer
-
-from candy_core import Problem, Rule, RuleRef
 
 Groups = Sequence[Any]
 

@@ -7,14 +7,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from candy_kit_rules.durations import (
     prometheus_duration_problem,
     victoriametrics_duration_problem,
     victoriametrics_offset_problem,
     victoriametrics_seconds,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 UNITS = ["y", "w", "d", "h", "m", "s", "ms"]
 BOTH = ["0s", "5m", "1h30m", "1y2w3d4h5m6s7ms", "90m", "0001s", "250y"]

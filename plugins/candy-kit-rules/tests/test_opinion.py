@@ -10,6 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from attrs import Factory, define
+from structlog.testing import capture_logs
+
+from candy_core import Invalid, Problem, Rule, params_reader
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
@@ -24,9 +27,6 @@ from candy_kit_rules.questions import Question
 from candy_testbed import VictoriaMetrics
 from candy_testbed.metric_plugin import lent_to
 from candy_testbed.requirement import required
-from structlog.testing import capture_logs
-
-from candy_core import Invalid, Problem, Rule, params_reader
 
 Check = Callable[..., Any]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from candy_kit_rules import PROMETHEUS_RULES, VICTORIAMETRICS_RULES, RuleDialect
 
 BOTH = pytest.mark.parametrize("dialect", [PROMETHEUS_RULES, VICTORIAMETRICS_RULES], ids=lambda each: each.name)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from candy_kit_rules import PROMETHEUS_RULES, VICTORIAMETRICS_RULES, template_problem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from candy_kit_rules import PROMETHEUS_RULES, VICTORIAMETRICS_RULES, template_problem
 
 GOOD = [
     "",

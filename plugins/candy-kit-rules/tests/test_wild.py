@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from candy_core import Rule, params_reader
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
@@ -18,8 +20,6 @@ from candy_kit_rules import (
 )
 from candy_testbed.metric_plugin import lent_to
 from candy_testbed.rule_files import rule_file_id, rule_files
-
-from candy_core import Rule, params_reader
 
 prometheus_files = pytest.mark.parametrize("file", rule_files("prometheus"), ids=rule_file_id)
 victoriametrics_files = pytest.mark.parametrize("file", rule_files("victoriametrics"), ids=rule_file_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_kit_kube import Surroundings
 from candy_testbed import KubeCluster
 from candy_testbed.kube.gateway import HostileGateway

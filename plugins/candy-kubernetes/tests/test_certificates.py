@@ -6,13 +6,13 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from candy_testbed.kubernetes_plugin import Agent, Objects
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from candy_core import Locale
+from candy_testbed.kubernetes_plugin import Agent, Objects
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PRIVATE = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

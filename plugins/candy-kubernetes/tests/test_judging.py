@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candy_testbed.kubernetes_plugin import Agent, Objects
 
 from candy_core import Locale
+from candy_testbed.kubernetes_plugin import Agent, Objects
 
 KINDS = {
     "pods": ("pods", "Pod"),

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candy_core import params_reader
 from candy_kubernetes.checks import CHECKS, Resource, Survey
 from candy_kubernetes.listing import PAGE
 from candy_kubernetes.params import CheckName, KubernetesParams, list_key
 from candy_kubernetes.plugin import candy_executors
 from candy_testbed import KubeCluster
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open
-from hypothesis import given
-from hypothesis import strategies as st
-
-from candy_core import params_reader
 
 KEYS = [
     *("metadata", "name", "namespace", "creationTimestamp", "deletionTimestamp", "generation", "labels"),

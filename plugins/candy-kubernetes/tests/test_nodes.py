@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candy_testbed.kubernetes_plugin import Agent
 
 from candy_core import Locale
+from candy_testbed.kubernetes_plugin import Agent
 
 HERE: dict[str, Any] = {"label_selector": "test=here"}
 SINCE = "2026-01-02T03:04:05Z"

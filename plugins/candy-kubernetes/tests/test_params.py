@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candy_kubernetes.params import KubernetesParams, list_key
-from candy_kubernetes.span import Span, age
 from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import Invalid, params_reader
+from candy_kubernetes.params import KubernetesParams, list_key
+from candy_kubernetes.span import Span, age
 
 
 def read(**params: Any) -> KubernetesParams:

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from candy_testbed import KubeCluster
-from candy_testbed.kubernetes_plugin import Agent, Objects
 
 from candy_core import Outcome
+from candy_testbed import KubeCluster
+from candy_testbed.kubernetes_plugin import Agent, Objects
 
 LATER = 3600.0
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+from candy_core import ClusterInfo, params_reader
 from candy_kit_kube import Surroundings
 from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 from candy_testbed import KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
 from candy_testbed.kubernetes_plugin import lent
-
-from candy_core import ClusterInfo, params_reader
 
 OpenProbe: TypeAlias = Callable[..., AbstractAsyncContextManager[KubernetesProbe]]
 

@@ -6,10 +6,11 @@ import math
 from decimal import Decimal
 
 import pytest
-from candy_kubernetes.quantity import quantity
 from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
+
+from candy_kubernetes.quantity import quantity
 
 SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-2", "e+1"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_testbed import KubeCluster
-from candy_testbed.kubernetes_plugin import Agent, Objects, Open
 
 from candy_core import Locale, Outcome
+from candy_testbed import KubeCluster
+from candy_testbed.kubernetes_plugin import Agent, Objects, Open
 
 RIGHTS = {
     "nodes": "nodes",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from candy_core import Locale
 from candy_testbed import KubeCluster
 from candy_testbed.kubernetes_plugin import Agent, Objects
-
-from candy_core import Locale
 
 
 def service(objects: Objects, name: str, **spec: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from candy_kubernetes import plugin
-from candy_testbed import KubeCluster
-from candy_testbed.kubernetes_plugin import Objects
 
 from candy_core import Json, Reason
 from candy_core.testing.executor import Case, ExecutorSuite, Flood, Subject
+from candy_kubernetes import plugin
+from candy_testbed import KubeCluster
+from candy_testbed.kubernetes_plugin import Objects
 
 MANY = 20
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from candy_testbed.kubernetes_plugin import Agent, Objects
-
 from candy_core import Locale
+from candy_testbed.kubernetes_plugin import Agent, Objects
 
 
 def claim(objects: Objects, name: str, phase: str | None = None, **metadata: Any) -> None:

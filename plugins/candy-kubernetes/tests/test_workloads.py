@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candy_core import Json, Locale
 from candy_kubernetes.checks import CHECKS
 from candy_kubernetes.checks.workloads import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
 from candy_kubernetes.params import CheckName, KubernetesParams
 from candy_testbed import KubeCluster
 from candy_testbed.kubernetes_plugin import Agent, Objects
-from hypothesis import given
-from hypothesis import strategies as st
-
-from candy_core import Json, Locale
 
 
 def progressing(status: str, reason: str) -> dict[str, Any]:

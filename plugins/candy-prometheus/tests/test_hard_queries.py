@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+
 from candy_testbed import Prometheus
 from candy_testbed.hard_queries import NUMBERS, QUERIES
 from candy_testbed.together import differences

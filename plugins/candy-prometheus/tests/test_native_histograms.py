@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from candy_testbed import Prometheus
-from candy_testbed.fixtures import required
 
 from candy_core import ItemStatus, Reason
+from candy_testbed import Prometheus
+from candy_testbed.fixtures import required
 
 ARGUMENTS = ["--enable-feature=native-histograms", "--web.enable-remote-write-receiver"]
 

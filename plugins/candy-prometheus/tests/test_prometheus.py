@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from candy_testbed import Prometheus
-from candy_testbed.fixtures import required
 
 from candy_core import ItemStatus, Locale, Outcome, Reason
+from candy_testbed import Prometheus
+from candy_testbed.fixtures import required
 
 NORMAL, WARNING, FAILED = ItemStatus.NORMAL, ItemStatus.WARNING, ItemStatus.FAILED
 

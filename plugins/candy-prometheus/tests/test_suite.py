@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from candy_prometheus import plugin
-from candy_testbed.metric_plugin import subject
 
 from candy_core.testing.executor import ExecutorSuite, Subject
+from candy_prometheus import plugin
+from candy_testbed.metric_plugin import subject
 
 
 class TestPrometheus(ExecutorSuite):

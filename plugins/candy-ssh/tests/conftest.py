@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import pytest
 import structlog
 from attrs import frozen
+
+from candy_core import ByteLimits, Health, Item, Locale, NotFound, Outcome, PluginContext, Run, Secret, params_reader
 from candy_ssh import plugin
 from candy_ssh.executor import SshExecutor
 from candy_testbed import Sshd
 from candy_testbed.ssh_hosts import USER
-
-from candy_core import ByteLimits, Health, Item, Locale, NotFound, Outcome, PluginContext, Run, Secret, params_reader
 
 ROOT = os.geteuid() == 0
 LIMIT = 64 * 1024

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from candy_testbed import AgentProcess, Sshd
 from candy_testbed.sleepers import Sleepers
 

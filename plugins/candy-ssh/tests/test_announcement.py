@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 import pytest
-from candy_ssh import plugin
-from candy_ssh.settings import SshSettings
 
 from candy_core import Invalid, SettingsError, params_reader
+from candy_ssh import plugin
+from candy_ssh.settings import SshSettings
 
 
 def test_listing_the_plugin_does_not_import_the_library() -> None:

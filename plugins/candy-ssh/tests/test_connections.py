@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_testbed import Account, Sshd, ssh_certificate, ssh_keygen
-from candy_testbed.fixtures import required
 
 from candy_core import Locale, Reason
+from candy_testbed import Account, Sshd, ssh_certificate, ssh_keygen
+from candy_testbed.fixtures import required
 
 ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not ROOT, reason="only root can start an sshd that checks passwords")

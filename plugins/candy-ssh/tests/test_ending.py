@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from candy_core import Outcome
 from candy_testbed import Account, Sshd
 from candy_testbed.requirement import give_up, required
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import accounts
-
-from candy_core import Outcome
 
 S = "sleep {s}"
 NO_PIPE = ">/dev/null 2>&1 </dev/null"

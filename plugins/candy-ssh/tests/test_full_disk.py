@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_testbed import Account, Sshd
 from candy_testbed.fixtures import required
 from candy_testbed.sleepers import Sleepers

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import asyncssh
 import pytest
+
 from candy_ssh.walker import locks_of
 
 MARK = re.compile(r"CANDY_RUN=([0-9a-f]{32})")

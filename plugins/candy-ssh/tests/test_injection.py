@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_kit_command import Capture
-from candy_ssh.host import Host, HostPattern, allowed
-from candy_ssh.session import CommandSession
-from candy_ssh.walker import command_line, launch_line
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from candy_core import Invalid, Reason
+from candy_kit_command import Capture
+from candy_ssh.host import Host, HostPattern, allowed
+from candy_ssh.session import CommandSession
+from candy_ssh.walker import command_line, launch_line
 
 TEMPLATES = """
 templates:

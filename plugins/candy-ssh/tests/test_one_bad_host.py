@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from candy_testbed.ssh_hosts import Hosts
 
 from candy_core import Outcome
+from candy_testbed.ssh_hosts import Hosts
 
 CONNECT = 10.0
 """Seconds for connecting and logging in; enough for eight hosts at once on a machine with ten times as much to do."""

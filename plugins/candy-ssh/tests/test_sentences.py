@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from candy_ssh import texts
 from candy_testbed.sentences import Sentences
 

@@ -7,10 +7,10 @@ import pwd
 from pathlib import Path
 
 import pytest
-from candy_ssh import plugin
-from candy_testbed import Sshd
 
 from candy_core.testing.executor import Case, ExecutorSuite, Flood, Process, Subject
+from candy_ssh import plugin
+from candy_testbed import Sshd
 
 SECRET = "the-secret-word-of-nobody"
 

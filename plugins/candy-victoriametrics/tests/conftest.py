@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from candy_testbed.metric_plugin import Agent, Open, opener
 from candy_victoriametrics import plugin
 

@@ -12,6 +12,8 @@ from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, concurrency_key
 from candy_victoriametrics import plugin
 
 from candy_core import Invalid, params_reader
+from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, question_key, share_key
+from candy_victoriametrics import plugin
 
 
 def test_the_entry_point_is_the_plugins_name() -> None:

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from candy_testbed import VictoriaMetrics
 
 from candy_core import ItemStatus, Reason
+from candy_testbed import VictoriaMetrics
 
 AGO = 20 * 60
 

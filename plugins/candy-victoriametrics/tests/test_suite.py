@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from candy_testbed.metric_plugin import subject
-from candy_victoriametrics import plugin
 
 from candy_core.testing.executor import ExecutorSuite, Subject
+from candy_testbed.metric_plugin import subject
+from candy_victoriametrics import plugin
 
 
 class TestVictoriaMetrics(ExecutorSuite):

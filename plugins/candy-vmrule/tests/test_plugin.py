@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
+
 from candy_testbed.rule_plugin_suite import RulePluginSuite, refusals
 from candy_vmrule import plugin
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from candy_core.testing.rule_backend import RuleBackendSuite, Subject
 from candy_testbed import KubeCluster
 from candy_testbed.rule_plugin import bad_rules, subject
 from candy_vmrule import plugin
-
-from candy_core.testing.rule_backend import RuleBackendSuite, Subject
 
 
 class TestVMRule(RuleBackendSuite):

@@ -11,8 +11,6 @@ import sys
 import time
 
 import click
-from candy_server import CandyServer
-from candy_testbed import MissingServer, NotReady
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +18,8 @@ from rich.table import Table
 
 from candy_demo.inspection import AgentClient, Check, Json, judged, new_task_id, reads_chinese, received, runs, task
 from candy_demo.surroundings import AGENT_ID, Surroundings, surroundings
+from candy_server import CandyServer
+from candy_testbed import MissingServer, NotReady
 
 TIMEOUT = 60.0
 """Seconds after which a demo that hangs is a failure."""

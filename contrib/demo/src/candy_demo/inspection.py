@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from aiohttp import ClientSession, ClientTimeout
 from attrs import frozen
+
 from candy_server import CallbackReceived, CandyServer, HeartbeatReceived, Signature
 
 CPU: Final = '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100)'

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from attrs import frozen
+
 from candy_server import CandyServer
 from candy_testbed import AgentProcess, NodeExporter, Prometheus, VictoriaMetrics
 

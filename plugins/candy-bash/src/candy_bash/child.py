@@ -10,9 +10,8 @@ import asyncio
 import os
 from contextlib import suppress
 
-from candy_kit_command import Capture
-
 from candy_bash.launch import Started
+from candy_kit_command import Capture
 
 _CHUNK = 65_536
 _STRETCH = 1_048_576

@@ -8,12 +8,12 @@ import signal
 from contextlib import suppress
 
 from attrs import frozen
-from candy_kit_command import Termination
 
 from candy_bash import texts
 from candy_bash.adoption import Adoption, Lineage
 from candy_bash.proc import Process, carriers, read_process
 from candy_core import Locale
+from candy_kit_command import Termination
 
 KILL_SECONDS = 2.0
 """How long KILL is sent again and again. With the grace before it, less than an executor has after a cancel."""

@@ -8,6 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import frozen
+
+from candy_bash import texts
+from candy_bash.adoption import Adoption
+from candy_bash.child import Child
+from candy_bash.ending import end, kill_now, names
+from candy_bash.launch import Launcher
+from candy_bash.settings import BashSettings
+from candy_core import Health, Item, ItemStatus, Locale, Outcome, PluginContext, Reason, Run
 from candy_kit_command import (
     Capture,
     Catalogue,
@@ -18,14 +26,6 @@ from candy_kit_command import (
     judge_output,
     stdout_capture,
 )
-
-from candy_bash import texts
-from candy_bash.adoption import Adoption
-from candy_bash.child import Child
-from candy_bash.ending import end, kill_now, names
-from candy_bash.launch import Launcher
-from candy_bash.settings import BashSettings
-from candy_core import Health, Item, ItemStatus, Locale, Outcome, PluginContext, Reason, Run
 
 HELD_SECONDS = 0.25
 """How long the end of the output is waited for once every process of the run is gone."""

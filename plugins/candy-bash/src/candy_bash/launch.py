@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
-from candy_kit_command import MARK, Command
 
 from candy_bash import limiting
 from candy_bash.adoption import Adoption, Lineage
 from candy_bash.settings import BashSettings
 from candy_core import SettingsError
+from candy_kit_command import MARK, Command
 
 
 @frozen(kw_only=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 
-from candy_kit_command import CommandParams, command_scopes
-
 from candy_bash.executor import BashExecutor, open_executor
 from candy_bash.settings import BashSettings
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
+from candy_kit_command import CommandParams, command_scopes
 
 
 def open_bash(context: PluginContext, settings: BashSettings) -> AbstractAsyncContextManager[BashExecutor]:

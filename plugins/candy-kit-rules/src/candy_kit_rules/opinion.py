@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from attrs import frozen
+
+from candy_core import Logger, Mismatch, PluginContext
 from candy_kit_promql import Datasource, Endpoint, MetricSettings, QueryFailed
 from candy_kit_promql.client import open_endpoints
 from candy_kit_promql.datasource import DEFAULT
-
-from candy_core import Logger, Mismatch, PluginContext
 from candy_kit_rules.questions import Question
 
 AT_ONCE = 4

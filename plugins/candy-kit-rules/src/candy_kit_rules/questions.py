@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import quote_plus
 
-from candy_kit_promql import Endpoint, QueryFailed, Turn
-
 from candy_core import Reason
+from candy_kit_promql import Endpoint, QueryFailed, Turn
 
 SECONDS = 5.0
 """For one expression."""

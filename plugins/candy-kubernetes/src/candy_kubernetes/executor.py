@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from candy_kit_kube import Cluster, NoCluster, Surroundings, open_cluster
-
 from candy_core import CandyError, Health, Item, Json, Outcome, PluginContext, Run
+from candy_kit_kube import Cluster, NoCluster, Surroundings, open_cluster
 from candy_kubernetes.checks import CHECKS, Resource, Survey
 from candy_kubernetes.judging import judged
 from candy_kubernetes.listing import Listing

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from candy_core import CandyError, Json
 from candy_kit_kube import Cluster, MissingResource
 from candy_kit_kube.json_values import text
 from candy_kit_kube.paging import page
-
-from candy_core import CandyError, Json
 from candy_kubernetes.checks import Resource
 from candy_kubernetes.page import Page
 

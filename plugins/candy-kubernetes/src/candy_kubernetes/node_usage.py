@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict
 
 from attrs import frozen
-from candy_kit_kube import Cluster
-from candy_kit_kube.json_values import elements, members, text
 
 from candy_core import Json
+from candy_kit_kube import Cluster
+from candy_kit_kube.json_values import elements, members, text
 from candy_kubernetes.checks import Resource
 from candy_kubernetes.checks.nodes import NODES
 from candy_kubernetes.checks.objects import metadata, number, status

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from candy_core import CandyError, ClusterInfo, Logger, PluginContext
 from candy_kit_kube import Cluster, NoCluster, Surroundings, open_cluster
 from candy_kit_kube.json_values import members, text
-
-from candy_core import CandyError, ClusterInfo, Logger, PluginContext
 from candy_kubernetes.node_usage import NodeUsage
 from candy_kubernetes.prometheus_figures import PrometheusFigures, open_prometheus_figures
 from candy_kubernetes.settings import KubernetesSettings

@@ -7,9 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, open_executor
-
 from candy_core import BackendUnavailable, Item, ItemStatus, Locale, Logger, PluginContext, Run
+from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, open_executor
 from candy_kubernetes.settings import KubernetesSettings
 
 

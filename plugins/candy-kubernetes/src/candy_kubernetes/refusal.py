@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candy_kit_kube import Gone, MissingResource, NoAnswer, NoCluster, TooLarge, Unauthenticated
-
 from candy_core import CandyError, Forbidden, Invalid, Locale, Outcome, Problem, Reason, item_sentences
+from candy_kit_kube import Gone, MissingResource, NoAnswer, NoCluster, TooLarge, Unauthenticated
 from candy_kubernetes import texts
 from candy_kubernetes.checks import Resource
 from candy_kubernetes.judging import head_of

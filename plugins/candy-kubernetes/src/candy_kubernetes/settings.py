@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from attrs import field, frozen
-from candy_kit_kube import ClusterSettings
-from candy_kit_promql import MetricSettings
 from msgspec import Meta
 
 from candy_core import HttpUrl, Secret
+from candy_kit_kube import ClusterSettings
+from candy_kit_promql import MetricSettings
 
 _DISKS: Final = '{fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs"}'
 """What holds data on a node: no memory, no layers of images, nothing that lies on the network for many nodes to see."""

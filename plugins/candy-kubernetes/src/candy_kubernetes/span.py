@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from attrs import frozen
+
 from candy_kit_promql import Duration
 
 _NOTHING = re.compile(r"0+(\.0*)?(ms|[ywdhms])?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 
+from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
 from candy_kit_promql import (
     MAX_BATCH,
     PROMETHEUS,
@@ -16,8 +17,6 @@ from candy_kit_promql import (
     dedup_key,
     open_executor,
 )
-
-from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
 
 
 def open_prometheus(context: PluginContext, settings: MetricSettings) -> AbstractAsyncContextManager[MetricExecutor]:

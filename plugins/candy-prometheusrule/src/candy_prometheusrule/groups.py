@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import frozen
-from candy_kit_rules import Scalar
 from msgspec import Meta
+
+from candy_kit_rules import Scalar
 
 
 @frozen(kw_only=True)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 from attrs import define, evolve, frozen
-from candy_kit_command import Catalogue, Command, Finished, judge_output
 
 from candy_core import Health, Item, ItemStatus, Locale, Outcome, PluginContext, Problem, Reason, Run, item_sentences
+from candy_kit_command import Catalogue, Command, Finished, judge_output
 from candy_ssh import texts
 from candy_ssh.connecting import Target
 from candy_ssh.failures import Unable

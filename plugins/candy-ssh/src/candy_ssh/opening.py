@@ -6,9 +6,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from candy_kit_command import Catalogue
-
 from candy_core import PluginContext
+from candy_kit_command import Catalogue
 from candy_ssh.executor import SshExecutor
 from candy_ssh.host_keys import HostKeys
 from candy_ssh.login import Logins

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from attrs import field, frozen
-from candy_kit_command import CommandParams
 from msgspec import Meta
 
 from candy_core import Mismatch, Secret
+from candy_kit_command import CommandParams
 from candy_ssh.host import Host
 
 MAX_HOSTS = 1000

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from candy_kit_command import Catalogue, command_scopes
-
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
+from candy_kit_command import Catalogue, command_scopes
 from candy_ssh.params import SshParams
 from candy_ssh.settings import SshSettings
 

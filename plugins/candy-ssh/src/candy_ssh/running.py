@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import asyncssh
 from attrs import define, field, frozen
-from candy_kit_command import Capture, Command, CommandParams, Finished, Termination, stdout_capture
 
 from candy_core import Logger
+from candy_kit_command import Capture, Command, CommandParams, Finished, Termination, stdout_capture
 from candy_ssh.failures import reason_of
 from candy_ssh.session import CommandSession, LinesSession
 from candy_ssh.walker import launch_line, stop_line, watch_line

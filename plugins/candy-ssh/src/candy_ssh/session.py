@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 import asyncssh
-from candy_kit_command import Capture
 
+from candy_kit_command import Capture
 from candy_ssh.traces import Origin, Traces
 
 _MAX_NOISE = 64 * 1024

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from attrs import Factory, define, frozen
-from candy_kit_command import Termination
 
+from candy_kit_command import Termination
 from candy_ssh.walker import MAX_SEEN, locks_of
 
 _PIPE = re.compile(r"-> ((?:pipe|socket):\[[0-9]{1,20}\])$", re.MULTILINE)

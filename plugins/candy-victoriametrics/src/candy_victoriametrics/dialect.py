@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec import Struct, json
+
 from candy_kit_promql import BlindProbe, CountProbe, Dialect, Endpoint, QueryFailed, Turn
 from candy_kit_promql.wire import UNREADABLE, Data, Reply
-from msgspec import Struct, json
 
 FORM = b"&nocache=1&latency_offset=1s"
 """At the present instant it would otherwise hide the last seconds, and items of one task would disagree (section 3).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 
+from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
 from candy_kit_promql import (
     MAX_BATCH,
     MetricExecutor,
@@ -14,8 +15,6 @@ from candy_kit_promql import (
     dedup_key,
     open_executor,
 )
-
-from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
 from candy_victoriametrics.dialect import VICTORIAMETRICS
 from candy_victoriametrics.settings import VictoriaMetricsSettings
 

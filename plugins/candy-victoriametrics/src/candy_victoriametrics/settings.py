@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from attrs import Factory, evolve, frozen
-from candy_kit_promql import Datasource, MetricSettings
 from msgspec import Meta
 
 from candy_core import HttpUrl, Mismatch
+from candy_kit_promql import Datasource, MetricSettings
 
 Tenant = Annotated[str, Meta(pattern=r"^([0-9]{1,10}(:[0-9]{1,10})?|multitenant)$")]
 """``accountID`` or ``accountID:projectID``; ``multitenant`` for all of them, where the cluster's version can do it."""

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
 
-from candy_kit_kube.json_values import members, text
-
 from candy_core import Json
+from candy_kit_kube.json_values import members, text
 from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import name_of

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
 from attrs import define
-from candy_kit_kube.json_values import members, text
 
 from candy_core import Json
+from candy_kit_kube.json_values import members, text
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import metadata, moment, number
 from candy_kubernetes.offenders import Findings, Offender

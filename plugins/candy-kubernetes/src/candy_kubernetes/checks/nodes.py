@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
-from candy_kit_kube.json_values import text
-
 from candy_core import Json
+from candy_kit_kube.json_values import text
 from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
 from candy_kubernetes.checks.objects import because, conditions, metadata, since, spec

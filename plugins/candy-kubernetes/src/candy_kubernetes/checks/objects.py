@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from candy_kit_kube.json_values import elements, members, text, time
-
 from candy_core import Json
+from candy_kit_kube.json_values import elements, members, text, time
 
 
 def metadata(thing: Mapping[str, Json]) -> Mapping[str, Json]:
