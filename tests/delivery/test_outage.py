@@ -21,7 +21,6 @@ from attrs import define, field
 
 from candy_callback.plugin import candy_reporters
 from candy_callback.settings import CallbackSettings
-
 from candy_core.store.memory_store import MemoryStore
 from candy_core.task_store import StoreLimits
 

@@ -40,7 +40,7 @@ check "ruff" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy" types
 check "layers (import-linter)" "$bin/lint-imports" --no-cache
-check "licences" "$bin/python" contrib/setup/licences.py
+check "licences" "$bin/python" tools/setup/licences.py
 check "changelog fragments" changelog
 
 if [[ ${#failed[@]} != 0 ]]; then

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, dedup_key, open_executor
-
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
-from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, open_executor, question_key
+from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, dedup_key, open_executor
 
 BODY = {
     "status": "success",

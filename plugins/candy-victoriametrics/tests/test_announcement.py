@@ -8,11 +8,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
-from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, concurrency_key, dedup_key
-from candy_victoriametrics import plugin
 
 from candy_core import Invalid, params_reader
-from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, question_key, share_key
+from candy_kit_promql import MAX_BATCH, MetricParams, batch_key, concurrency_key, dedup_key
 from candy_victoriametrics import plugin
 
 
