@@ -20,7 +20,8 @@ from candy_testbed.requirement import give_up, required
 from candy_testbed.server import LoopbackServer, MissingServer, answers
 
 ROOT = Path(__file__).resolve().parents[2]
-TAG = "localhost/candy-agent:test"
+TAG = f"localhost/candy-agent:test-{os.getpid()}"
+"""The store is the machine's: another checkout may be building its own there."""
 USER = 65532
 
 pytestmark = pytest.mark.timeout(900)  # the first build of a machine also makes the base image
@@ -59,6 +60,7 @@ def image() -> Iterator[Image]:
     finally:
         ask("umount", container)
         ask("rm", container)
+        ask("rmi", TAG)
 
 
 class AgentInImage(LoopbackServer):

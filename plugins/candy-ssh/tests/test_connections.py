@@ -19,6 +19,7 @@ import pytest
 from candy_core import Locale, Reason
 from candy_testbed import Account, Sshd, ssh_certificate, ssh_keygen
 from candy_testbed.fixtures import required
+from candy_testbed.ssh_hosts import PASSWORD, USER
 
 ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not ROOT, reason="only root can start an sshd that checks passwords")
@@ -56,7 +57,7 @@ async def test_another_user_gets_another_connection(open_agent: Any, ssh_keys: P
     if not ROOT:
         pytest.skip("only root can start an sshd that lets two users in")
     login = {"private_key_file": str(ssh_keys / "login")}
-    users = {"a": {**login, "username": "root"}, "b": {**login, "username": "candytest"}}
+    users = {"a": {**login, "username": "root"}, "b": {**login, "username": USER}}
     async with open_agent(credentials=users) as agent:
         for name in ("a", "b", "a", "b"):
             outcome = await agent.run(credential=name, command="id -un")
@@ -195,9 +196,9 @@ async def test_a_known_hosts_file_that_changes_is_read_again(open_agent: Any, ss
 async def test_a_password_of_todays_callers_is_taken(open_agent: Any, sshd: Any) -> None:
     """Contract §3: "or ``password``/``private_key`` (accepted from today's callers, never logged nor echoed)"."""
     async with open_agent(defaults={"host": "127.0.0.1", "port": str(sshd.port)}) as agent:
-        outcome = await agent.run(username="candytest", password="pass-word-1234", command="id -un")
-        assert outcome.value == "candytest", outcome.message
-        outcome = await agent.run(username="candytest", password="wrong-word-1234", command="id -un")
+        outcome = await agent.run(username=USER, password=PASSWORD, command="id -un")
+        assert outcome.value == USER, outcome.message
+        outcome = await agent.run(username=USER, password="wrong-word-1234", command="id -un")
         assert outcome.reason == Reason.AUTH_FAILED
         assert "wrong-word" not in repr(outcome)
 

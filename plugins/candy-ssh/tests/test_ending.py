@@ -17,7 +17,7 @@ from candy_testbed import Account, Sshd
 from candy_testbed.requirement import give_up, required
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers
-from candy_testbed.ssh_hosts import accounts
+from candy_testbed.ssh_hosts import USER, accounts
 
 S = "sleep {s}"
 NO_PIPE = ">/dev/null 2>&1 </dev/null"
@@ -121,7 +121,7 @@ async def left_alive(agent: Any, become: Path, sleepers: Sleepers, **params: Any
 async def test_what_is_beyond_the_users_rights_is_told(
     open_agent: Any, ssh_keys: Path, sleepers: Sleepers, become: Path
 ) -> None:
-    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
+    login = {"username": USER, "private_key_file": str(ssh_keys / "login")}
     async with open_agent(credentials={"login": login}) as agent:
         await left_alive(agent, become, sleepers)
 
@@ -139,7 +139,7 @@ async def test_a_slow_host_tells_of_it_in_time(
         accounts=accounts(),
         options=[f"SetEnv PATH={slow}:/usr/bin:/bin"],
     )
-    login = {"username": "candytest", "private_key_file": str(ssh_keys / "login")}
+    login = {"username": USER, "private_key_file": str(ssh_keys / "login")}
     with required(server):
         (tmp_path / "known").write_text(server.known_hosts())
         async with open_agent(credentials={"login": login}, known_hosts=str(tmp_path / "known")) as agent:

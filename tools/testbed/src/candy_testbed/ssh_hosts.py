@@ -16,8 +16,9 @@ from attrs import frozen
 from candy_testbed.server import NotReady
 from candy_testbed.sshd import Account, Sshd, ssh_keygen
 
-USER = "candytest"
-"""A user without rights, where root starts the servers."""
+USER = f"candytest-{os.getpid()}"
+"""A user without rights, where root starts the servers: this process's own, whoever else runs tests here."""
+_UID = 60000 + os.getpid() % 1000
 PASSWORD = "pass-word-1234"
 """That user's, and root's."""
 _PER_SERVER = 16
@@ -32,7 +33,7 @@ def accounts() -> tuple[Account, ...]:
     asked = ["openssl", "passwd", "-6", PASSWORD]
     hashed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     return (
-        Account(name=USER, uid=64123, password_hash=hashed),
+        Account(name=USER, uid=_UID, password_hash=hashed),
         Account(name="root", uid=0, password_hash=hashed),
     )
 

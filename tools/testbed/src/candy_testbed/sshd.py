@@ -154,13 +154,18 @@ class Sshd(LoopbackServer):
             home.mkdir(exist_ok=True)
             steps += self._fill_disks(home)
         if self._accounts:
+            # All of /etc: a mount on /etc/passwd alone is lost as soon as somebody outside, an installation of a package
+            # for example, puts a new file in its place.
+            etc = shlex.quote(str(self.folder / "etc"))
+            steps += [f"mkdir -p {etc}", f"cp -a /etc/. {etc}"]
             for file, line in (("passwd", _passwd), ("shadow", _shadow)):
                 own = self.folder / file
                 names = {account.name for account in self._accounts}
                 kept = [each for each in _read(f"/etc/{file}") if each.partition(":")[0] not in names]
-                own.write_text("\n".join([*kept, *(line(account, home) for account in self._accounts)]) + "\n")
+                own.write_text("\n".join([*(line(account, home) for account in self._accounts), *kept]) + "\n")
                 own.chmod(0o644 if file == "passwd" else 0o600)
-                steps.append(f"mount --bind {shlex.quote(str(own))} /etc/{file}")
+                steps.append(f"mv {shlex.quote(str(own))} {etc}/{file}")
+            steps.append(f"mount --bind {etc} /etc")
         return "; ".join([*steps, f"exec {shlex.join(command)}"])
 
     def _fill_disks(self, home: Path) -> list[str]:
