@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from candy_testbed import Sshd, ssh_keygen
 from candy_testbed.fixtures import required
 
