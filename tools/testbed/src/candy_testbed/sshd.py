@@ -154,8 +154,8 @@ class Sshd(LoopbackServer):
             home.mkdir(exist_ok=True)
             steps += self._fill_disks(home)
         if self._accounts:
-            # All of /etc: a mount on /etc/passwd alone is lost as soon as somebody outside puts a new file there, as the
-            # installation of a package does that has a user of its own.
+            # All of /etc: a mount on /etc/passwd alone is lost as soon as anybody outside puts a new file there, as the
+            # installation of a package with a user of its own does.
             etc = shlex.quote(str(self.folder / "etc"))
             steps += [f"mkdir -p {etc}", f"cp -a /etc/. {etc}"]
             for file, line in (("passwd", _passwd), ("shadow", _shadow)):
