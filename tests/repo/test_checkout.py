@@ -32,6 +32,9 @@ INSIDE = {
 }
 """What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
+OF_NO_PACKAGE = {"agent", "deployment", "repo"}
+"""Folders of tests of the whole agent, of how it is deployed, of the repository."""
+
 # Written so that this file does not name them itself.
 INDEX_HOSTS = [
     "pypi" + ".org", "python" + "hosted.org", "npmjs" + ".org", "deb." + "debian.org", "proxy." + "golang.org",
@@ -85,6 +88,15 @@ def test_nothing_else_lies_at_the_top() -> None:
     for folder, allowed in INSIDE.items():
         inside = (path.relative_to(ROOT / folder) for path in FILES if path.is_relative_to(ROOT / folder))
         assert {path.parts[0] for path in inside} - allowed == set()
+
+
+def test_tests_are_where_what_they_test_is() -> None:
+    """``tests/engine`` for ``candy_core/engine``, ``tests/test_keys.py`` for ``candy_core/keys.py``."""
+    packages = {path.parent.name for path in (ROOT / "candy_core").glob("*/__init__.py")}
+    modules = {path.stem for path in (ROOT / "candy_core").glob("*.py")} | {"public_names"}
+    own = [path.relative_to(ROOT / "tests").parts for path in MODULES if path.is_relative_to(ROOT / "tests")]
+    assert {parts[0] for parts in own if len(parts) > 1} - OF_NO_PACKAGE <= packages
+    assert {parts[0] for parts in own if len(parts) == 1} - {"conftest.py"} <= {f"test_{name}.py" for name in modules}
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=shown)
