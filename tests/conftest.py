@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,9 +15,8 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from candy_core import PluginContext, Secret, __version__
-from candy_core.errors import NotFound
 from candy_core.ports.context import Logger
+from candy_core.testing.context import plugin_context
 
 PRELUDE = """
 import asyncio, os, sys, time
@@ -134,13 +134,4 @@ def logger(captured: LogCapture) -> Logger:
 @pytest.fixture
 def context(logger: Logger) -> Any:
     """Makes the context of a plugin."""
-
-    async def credential(name: str) -> Secret:
-        raise NotFound(f"no credential {name!r}")
-
-    def make(plugin: str) -> PluginContext:
-        return PluginContext(
-            plugin=plugin, agent_id="agent-1", core_version=__version__, logger=logger, credential=credential
-        )
-
-    return make
+    return partial(plugin_context, logger=logger)

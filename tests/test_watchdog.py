@@ -7,15 +7,17 @@ import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
+import pytest
+from attrs import define
 from structlog.testing import LogCapture
 
 from candy_core.metrics import Metrics
 from candy_core.ports.context import Logger
 from candy_core.registry import discover
 from candy_core.watchdog import LoopWatchdog
+from candy_testbed import eventually
 
 
 def blocked(metrics: Metrics, plugin: str) -> float:
@@ -26,18 +28,37 @@ def lag(metrics: Metrics) -> float:
     return metrics.registry.get_sample_value("candy_loop_lag_seconds") or 0.0
 
 
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # a metric has no event
-            await asyncio.sleep(0.005)
+@define
+class Clock:
+    """The watchdog's time, which stands still until a test moves it: whoever else uses the machine stops no loop."""
+
+    captured: LogCapture
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def stand_still(self) -> None:
+        """Block the loop for 0.6 s of this time, and until the watchdog's thread has seen it."""
+        before = len(self.captured.entries)
+        self.now += 0.6
+        given_up = time.monotonic() + 60
+        while len(self.captured.entries) == before:
+            assert time.monotonic() < given_up, "the thread has not seen it"
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def clock(captured: LogCapture) -> Clock:
+    return Clock(captured)
 
 
 BLOCKING = """
-def sleep_here(seconds):
-    time.sleep(seconds)
+def stay_here(stand_still):
+    stand_still()
 
-async def block(seconds):
-    sleep_here(seconds)
+async def block(stand_still):
+    stay_here(stand_still)
 
 @hookimpl
 def candy_executors():
@@ -46,53 +67,60 @@ def candy_executors():
 
 
 async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
-    shelf: Any, logger: Logger, captured: LogCapture
+    shelf: Any, logger: Logger, captured: LogCapture, clock: Clock
 ) -> None:
     package = shelf.install("blocking", BLOCKING)
-    registry = discover(blocked=shelf.elsewhere)
+    packages = discover(blocked=shelf.elsewhere).packages
     metrics = Metrics("0")
-    async with LoopWatchdog(packages=registry.packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02):
+    async with LoopWatchdog(
+        packages=packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock
+    ):
         await asyncio.sleep(0.1)
         assert blocked(metrics, "blocking") == 0
-        await sys.modules[package].block(0.6)
-        await until(lambda: len(captured.entries) == 2)
+        await sys.modules[package].block(clock.stand_still)
+        await eventually(lambda: len(captured.entries) == 2)
         assert blocked(metrics, "blocking") == 1
         assert lag(metrics) >= 0.3
         still, again = captured.entries
         assert still["event"] == "loop_blocked"
         assert still["plugin"] == "blocking"
-        assert still["place"].endswith(" sleep_here")
+        assert still["place"].endswith(" stay_here")
         assert "shelf_blocking/__init__.py:" in still["place"]
         assert again["event"] == "event_loop_recovered"
         assert again["seconds"] >= 0.5
-        await until(lambda: lag(metrics) < 0.1)
-        await sys.modules[package].block(0.6)
-        await until(lambda: blocked(metrics, "blocking") == 2)
+        await eventually(lambda: lag(metrics) < 0.1)
+        await sys.modules[package].block(clock.stand_still)
+        await eventually(lambda: blocked(metrics, "blocking") == 2)
 
 
-async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(shelf: Any, logger: Logger) -> None:
-    (shelf.folder / "shelf_kit.py").write_text("import time\ndef spin(call): call()\n", encoding="utf-8")
+async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(
+    shelf: Any, logger: Logger, clock: Clock
+) -> None:
+    (shelf.folder / "shelf_kit.py").write_text("def spin(call): call()\n", encoding="utf-8")
     importlib.invalidate_caches()
     package = shelf.install(
-        "caller", "import shelf_kit\ndef work():\n    shelf_kit.spin(lambda: time.sleep(0.5))\nhookimpl(work)"
+        "caller", "import shelf_kit\ndef work(stand_still):\n    shelf_kit.spin(lambda: stand_still())\nhookimpl(work)"
     )
     module = importlib.import_module(package)
     metrics = Metrics("0")
+    packages = {package: "caller", "shelf": "other"}
     async with LoopWatchdog(
-        packages={package: "caller", "shelf": "other"}, metrics=metrics, logger=logger, threshold=0.2, interval=0.02
+        packages=packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock
     ):
         await asyncio.sleep(0.05)
-        module.work()
-        await until(lambda: blocked(metrics, "caller") == 1)
+        module.work(clock.stand_still)
+        await eventually(lambda: blocked(metrics, "caller") == 1)
     assert blocked(metrics, "other") == 0
 
 
-async def test_a_stand_still_of_the_agent_itself_is_put_down_to_nobody(logger: Logger, captured: LogCapture) -> None:
+async def test_a_stand_still_of_the_agent_itself_is_put_down_to_nobody(
+    logger: Logger, captured: LogCapture, clock: Clock
+) -> None:
     metrics = Metrics("0")
-    async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.2, interval=0.02):
+    async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock):
         await asyncio.sleep(0.05)
-        time.sleep(0.5)  # noqa: ASYNC251  # the fault that is to be found
-        await until(lambda: blocked(metrics, "") == 1)
+        clock.stand_still()
+        await eventually(lambda: blocked(metrics, "") == 1)
     assert captured.entries[0]["plugin"] is None
     assert "test_watchdog.py:" in captured.entries[0]["place"]
 
@@ -111,18 +139,23 @@ async def test_a_stand_still_that_the_thread_could_not_see_is_counted_all_the_sa
     async with LoopWatchdog(
         packages={}, metrics=metrics, logger=logger, threshold=1.0, interval=0.02, clock=clock
     ) as watchdog:
-        await until(lambda: looked > 4)
+        await eventually(lambda: looked > 4)
         before = blocked(metrics, "")
         now = 10.0
         watchdog._tick()  # the loop's own look, before the thread has had its turn
-        await until(lambda: blocked(metrics, "") == before + 1)
+        await eventually(lambda: blocked(metrics, "") == before + 1)
     assert lag(metrics) > 5
 
 
-async def test_a_calm_loop_is_left_alone_and_the_thread_ends(logger: Logger, captured: LogCapture) -> None:
-    metrics = Metrics("0")
-    async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.5, interval=0.01):
+async def test_a_calm_loop_is_left_alone_and_the_thread_ends(
+    logger: Logger, captured: LogCapture, clock: Clock
+) -> None:
+    async with LoopWatchdog(
+        packages={}, metrics=Metrics("0"), logger=logger, threshold=0.5, interval=0.01, clock=clock
+    ) as watchdog:
         assert any(thread.name == "loop-watchdog" for thread in threading.enumerate())
-        await asyncio.sleep(0.1)
-    assert not any(thread.name == "loop-watchdog" for thread in threading.enumerate())
+        for _ in range(5):  # longer than the threshold, of which the loop takes each part in time
+            clock.now += 0.4
+            await eventually(lambda: watchdog._last == clock.now)
+    await eventually(lambda: not any(thread.name == "loop-watchdog" for thread in threading.enumerate()))
     assert captured.entries == []

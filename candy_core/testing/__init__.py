@@ -4,5 +4,6 @@ Subclass a suite in a test module of yours, say what your plugin is given, and p
 
 - :mod:`candy_core.testing.executor`: executors and batch executors (``ExecutorSuite``);
 - :mod:`candy_core.testing.rule_backend`: rule backends (``RuleBackendSuite``);
-- :mod:`candy_core.testing.task_store`: task stores (``TaskStoreSuite``).
+- :mod:`candy_core.testing.task_store`: task stores (``TaskStoreSuite``);
+- :mod:`candy_core.testing.context`: the context of a plugin that a test opens itself.
 """

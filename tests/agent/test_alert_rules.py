@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from candy_testbed import KubeCluster
-
-from .conftest import KEY, RunningAgent, StartAgent
+from candy_testbed.running_agent import KEY, RunningAgent, StartAgent
 
 RULES = "/api/alert-rules"
 VERSION, KIND = "monitoring.coreos.com/v1", "PrometheusRule"

@@ -12,8 +12,7 @@ import pytest
 
 from candy_server.server import CandyServer
 from candy_server.signature import Signature
-
-from .conftest import KEY, StartAgent
+from candy_testbed.running_agent import KEY, StartAgent
 
 CPU = '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100)'
 MEMORY = "100 * (1 - (node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .conftest import StartAgent
+from candy_testbed.running_agent import StartAgent
 
 PEAK_MEGABYTES = 400
 """Contract §7: "at these the process stays below 400 MB"."""

@@ -12,8 +12,8 @@ from candy_server.server import CandyServer
 from candy_testbed import KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
 from candy_testbed.kubernetes_plugin import Objects
+from candy_testbed.running_agent import RunningAgent, StartAgent
 
-from .conftest import RunningAgent, StartAgent
 from .rights import ROLES
 
 CHECKS = ("nodes", "pods", "workloads", "services", "volumes", "events", "certificates")

@@ -15,8 +15,8 @@ import aiohttp
 
 from candy_server.server import CandyServer
 from candy_testbed import AgentProcess
+from candy_testbed.running_agent import KEY, StartAgent
 
-from .conftest import KEY, StartAgent
 from .test_hostile_prometheus import hostile
 
 __all__ = ["hostile"]

@@ -10,8 +10,7 @@ import pytest
 
 from candy_testbed import Prometheus
 from candy_testbed.fixtures import required
-
-from .conftest import RunningAgent, StartAgent
+from candy_testbed.running_agent import RunningAgent, StartAgent
 
 
 def node(value: str, **labels: str) -> str:

@@ -12,8 +12,8 @@ from attrs import evolve
 from candy_server.server import CandyServer
 from candy_testbed import ApiError, KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
+from candy_testbed.running_agent import RunningAgent, StartAgent
 
-from .conftest import RunningAgent, StartAgent
 from .rights import Right, Rights
 
 RULES = "/api/alert-rules"

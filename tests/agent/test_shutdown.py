@@ -15,8 +15,7 @@ import pytest
 
 from candy_server.server import CandyServer
 from candy_testbed import AgentProcess, KubeCluster
-
-from .conftest import StartAgent
+from candy_testbed.running_agent import StartAgent
 
 _PLUGIN = '''
 """An executor that cannot be stopped."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import RunningAgent, StartAgent
+from candy_testbed.running_agent import RunningAgent, StartAgent
 
 MANY = 100
 

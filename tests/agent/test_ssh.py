@@ -14,10 +14,9 @@ import pytest
 
 from candy_server.server import CandyServer
 from candy_testbed import Sshd, ssh_keygen
+from candy_testbed.running_agent import RunningAgent, StartAgent
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import PASSWORD, USER
-
-from .conftest import RunningAgent, StartAgent
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start an sshd that checks passwords")
 

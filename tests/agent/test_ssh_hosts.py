@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from candy_testbed.running_agent import StartAgent
 from candy_testbed.ssh_hosts import Hosts
-
-from .conftest import StartAgent
 
 TEMPLATES = """
 templates:
@@ -73,7 +72,7 @@ async def test_one_bad_host_in_a_task_of_200_items_costs_only_its_own_item(
                 "locale": "en",
             }
             task["items"][20]["timeout"] = 12
-            document = await agent.run(task, seconds=90)
+            document = await agent.run(task)
             assert document["status"] == "completed", kind
             assert document["message"] == "Task completed with some failures", kind
             found = {result["item_id"]: result for result in document["results"]}
@@ -93,7 +92,7 @@ async def test_bad_hosts_of_every_kind_in_one_item_have_a_line_each(
     async with start_agent(**env) as agent:
         hosts = [*ssh_hosts.bad.values(), *ssh_hosts.good[: 200 - len(ssh_hosts.bad)]]
         item = {**on(ssh_hosts, hosts=hosts), "timeout": 50}
-        [result] = (await agent.run({"items": [item], "timeout": 80, "locale": "en"}, seconds=110))["results"]
+        [result] = (await agent.run({"items": [item], "timeout": 80, "locale": "en"}))["results"]
     assert (result["status"], result["reason"]) == ("failed", "timeout")
     assert (result["stats"]["hosts"], result["stats"]["normal"]) == (200, 200 - len(ssh_hosts.bad))
     assert result["stats"]["terminated"] == "verified"

@@ -14,8 +14,7 @@ from attrs import frozen
 
 from candy_testbed import KubeCluster
 from candy_testbed.kube.kubectl import Kubectl
-
-from .conftest import RunningAgent, StartAgent
+from candy_testbed.running_agent import RunningAgent, StartAgent
 
 RULES = "/api/alert-rules"
 VERSION, KIND = "monitoring.coreos.com/v1", "PrometheusRule"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -19,11 +18,9 @@ from candy_core import (
     Delivered,
     Delivery,
     ItemStatus,
-    NotFound,
     Outcome,
     PluginContext,
     ReporterSpec,
-    Secret,
 )
 from candy_core.delivery import DeliveryService
 from candy_core.hosting import PluginHost
@@ -33,6 +30,8 @@ from candy_core.registry import Announced, PluginRecord, PluginState, Registry
 from candy_core.store.memory_store import MemoryStore
 from candy_core.store.spool import Spool
 from candy_core.task_store import Ending, NewTask, PlannedItem, StoreLimits, TaskStatus
+from candy_core.testing.context import plugin_context
+from candy_testbed import eventually
 
 
 @frozen(kw_only=True)
@@ -85,10 +84,6 @@ def recorder() -> Callable[..., Recorder]:
     return make
 
 
-async def no_credential(name: str) -> Secret:
-    raise NotFound(name)
-
-
 @define
 class Post:
     """The parts of one agent that have to do with deliveries."""
@@ -113,23 +108,11 @@ class Post:
         assert await self.store.finish(task_id, ending)
         return planned
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
-        """Poll until something holds."""
-        end = time.monotonic() + seconds
-        while True:
-            holds = condition()
-            if isinstance(holds, Awaitable):
-                holds = await holds
-            if holds:
-                return
-            assert time.monotonic() < end, "it did not come to pass"
-            await asyncio.sleep(0.01)
-
-    async def until_waiting(self, number: int = 0, seconds: float = 10.0) -> None:
+    async def until_waiting(self, number: int = 0) -> None:
         async def waiting() -> bool:
             return bool((await self.store.counts()).waiting == number)
 
-        await self.until(waiting, seconds)
+        await eventually(waiting)
 
     async def events(self, task_id: str = "task-1") -> list[tuple[str, str]]:
         log = await self.store.read_log(task_id)
@@ -166,19 +149,12 @@ async def post() -> AsyncIterator[Callable[..., Awaitable[Post]]]:
             )
             host = PluginHost(
                 registry,
-                context=lambda plugin: PluginContext(
-                    plugin=plugin,
-                    agent_id="agent-001",
-                    core_version="0.1.0",
-                    logger=logger,
-                    credential=no_credential,
-                    server_url=server_url,
-                ),
+                context=lambda plugin: plugin_context(plugin, logger=logger, server_url=server_url),
                 settings=settings,
                 required=(),
                 metrics=metrics,
                 logger=logger,
-                open_timeout=1.0,
+                open_timeout=60.0,
                 timing=Timing(),
             )
             if store is None:

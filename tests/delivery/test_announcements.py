@@ -10,6 +10,7 @@ from typing import Any
 from candy_core import Callback, Delivered, Delivery, Event, Retry
 from candy_core.delivery.announcements import MAX_WAITING
 from candy_core.task_store import Progress, TaskState, TaskStatus
+from candy_testbed import eventually
 
 Start = Callable[..., Awaitable[Any]]
 Make = Callable[..., Any]
@@ -37,7 +38,7 @@ async def test_events_carry_the_status_object_and_only_those_asked_for(post: Sta
     office.service.announce(Event.STARTED, state(), Callback())
     office.service.announce(Event.PROGRESS, state(), Callback(events=(Event.ENDED, Event.STARTED)))
     office.service.announce(Event.STARTED, state("task-2"), ALL)
-    await office.until(lambda: len(one.seen) == 1)
+    await eventually(lambda: len(one.seen) == 1)
     (delivery,) = one.seen
     assert (delivery.event, delivery.task_id) == (Event.STARTED, "task-2")
     assert json.loads(delivery.document)["progress"]["total"] == 10
@@ -48,7 +49,7 @@ async def test_an_event_that_fails_is_lost_and_counted(post: Start, recorder: Ma
     one = recorder("one", lambda _: Retry("no"))
     office = await post(one.spec())
     office.service.announce(Event.STARTED, state(), ALL)
-    await office.until(lambda: office.counted("candy_events_lost_total") == 1)
+    await eventually(lambda: office.counted("candy_events_lost_total") == 1)
     assert len(one.seen) == 1
 
 
@@ -70,11 +71,11 @@ async def test_a_newer_progress_takes_the_place_of_the_one_that_waits(post: Star
     one = recorder("one", lambda _: wait_at_the_gate())
     office = await post(one.spec())
     office.service.announce(Event.STARTED, state(), ALL)
-    await office.until(lambda: one.seen)
+    await eventually(lambda: one.seen)
     for done in range(1, 6):
         office.service.announce(Event.PROGRESS, state(done=done), ALL)
     gate.set()
-    await office.until(lambda: len(one.seen) == 2)
+    await eventually(lambda: len(one.seen) == 2)
     assert json.loads(one.seen[1].document)["progress"]["done"] == 5
     assert office.counted("candy_events_lost_total") == 4
 
@@ -92,7 +93,7 @@ async def test_no_event_comes_after_the_end_of_its_task(post: Start, recorder: M
     one = recorder("one", script)
     office = await post(one.spec())
     office.service.announce(Event.STARTED, state(), ALL)
-    await office.until(lambda: one.seen)
+    await eventually(lambda: one.seen)
     office.service.announce(Event.PROGRESS, state(), ALL)
     await office.end_task(callback=ALL)
     await office.end_task("task-2", callback=ALL)

@@ -14,6 +14,7 @@ from candy_core import Callback, Delivered, Delivery, PluginContext, Problem, Re
 from candy_core.errors import SettingsError
 from candy_core.store.memory_store import MemoryStore
 from candy_core.task_store import StoreLimits
+from candy_testbed import eventually
 
 Start = Callable[..., Awaitable[Any]]
 Make = Callable[..., Any]
@@ -210,7 +211,7 @@ async def test_the_execution_log_tells_of_every_attempt(post: Start, recorder: M
     await office.until_waiting()
     await office.end_task("task-2")
     await office.until_waiting()
-    await office.until(lambda: len(office.logs) >= 3)
+    await eventually(lambda: len(office.logs) >= 3)
     assert await office.events() == [
         ("callback_attempt", "attempt 1 by one: answered 500; again in 3.0 s"),
         ("callback_attempt", "attempt 2 by one: delivered"),
@@ -271,7 +272,7 @@ async def test_a_slow_reporter_holds_up_no_other(post: Start, recorder: Make) ->
     office = await post(slow.spec(), quick.spec(), workers=2)
     for number in range(20):
         await office.end_task(f"task-{number}")
-    await office.until(lambda: len(quick.seen) == 20)
+    await eventually(lambda: len(quick.seen) == 20)
     assert len(slow.seen) == 2
 
 
@@ -316,7 +317,7 @@ async def test_blocked_is_shown_until_a_delivery_to_the_same_place_passes(post: 
     office = await post(recorder("one", script).spec())
     assert office.service.blocked() == {}
     await office.end_task("task-1")
-    await office.until(lambda: office.service.blocked() == {"one": "the key was refused with 401"})
+    await eventually(lambda: office.service.blocked() == {"one": "the key was refused with 401"})
     assert office.store.pauses[0][0] == 300
     await office.end_task("task-2", Callback(url="http://elsewhere.example/"))
     await office.until_waiting(1)
@@ -391,7 +392,7 @@ async def test_flush_waits_for_what_is_under_way(post: Start, recorder: Make) ->
     one = recorder("one", lambda _: wait_at_the_gate())
     office = await post(one.spec())
     await office.end_task()
-    await office.until(lambda: one.seen)
+    await eventually(lambda: one.seen)
     async with asyncio.TaskGroup() as group:
         group.create_task(office.service.flush(10))
         await asyncio.sleep(0)

@@ -23,6 +23,7 @@ from candy_callback.plugin import candy_reporters
 from candy_callback.settings import CallbackSettings
 from candy_core.store.memory_store import MemoryStore
 from candy_core.task_store import StoreLimits
+from candy_testbed import eventually
 
 Start = Callable[..., Awaitable[Any]]
 
@@ -89,10 +90,10 @@ async def test_ten_thousand_callbacks_wait_for_a_server_that_is_away(post: Start
             await look()
     assert await look() == 10_000
     tried = {"reporter": "callback", "answer": "retry"}
-    await office.until(lambda: office.counted("candy_delivery_attempts_total", **tried) >= 1_000, seconds=30)
+    await eventually(lambda: office.counted("candy_delivery_attempts_total", **tried) >= 1_000)
     assert await look() == 10_000
     async with server.up():
-        await office.until(lambda: _none(look), seconds=90)
+        await eventually(lambda: _none(look), within=90)
     counts = await store.counts()
     assert (counts.delivered, counts.dead, counts.waiting) == (9_000, 1_000, 0)
     assert len(server.accepted) == 9_000
@@ -160,12 +161,6 @@ def left_in(spool: Path, pattern: str) -> list[Path]:
     return list(spool.glob(f"*/{pattern}"))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # what is waited for happens in another process
-            await asyncio.sleep(0.02)
-
-
 async def test_kill_9_loses_no_result_that_waits_for_a_server(tmp_path: Path) -> None:
     """Contract §7: '`CANDY_SPOOL_DIR`: a folder in which undelivered callbacks outlive the process'."""
     server = CandyServer(status=lambda _: 503)
@@ -178,7 +173,7 @@ async def test_kill_9_loses_no_result_that_waits_for_a_server(tmp_path: Path) ->
         assert server.accepted == {}
         server.status = lambda _: 200
         async with agent(tmp_path, url):
-            await until(lambda: len(server.accepted) == len(names))
+            await eventually(lambda: len(server.accepted) == len(names))
     assert sorted(server.accepted) == sorted(names)
 
 
@@ -190,12 +185,12 @@ async def test_kill_9_in_the_midst_of_delivering_loses_nothing(tmp_path: Path, a
         async with agent(tmp_path, url) as (process, where):
             await run_tasks(where, names)
             server.status = lambda _: 200
-            await until(lambda: len(server.accepted) >= after)
+            await eventually(lambda: len(server.accepted) >= after)
             process.kill()
             await process.wait()
         async with agent(tmp_path, url):
-            await until(lambda: len(server.accepted) == len(names))
-            await until(lambda: not left_in(tmp_path, "*.delivery"))
+            await eventually(lambda: len(server.accepted) == len(names))
+            await eventually(lambda: not left_in(tmp_path, "*.delivery"))
     assert sorted(server.accepted) == sorted(names)
     for keys in server.accepted.values():  # at least once, and a repetition is known by its key
         assert len(set(keys)) == 1
@@ -206,7 +201,7 @@ async def test_a_full_disk_under_the_spool_stops_neither_tasks_nor_callbacks(tmp
     server = CandyServer()
     async with server.up() as url, agent(tmp_path, url, limits="ulimit -f 0") as (process, where):
         await run_tasks(where, ["task-1", "task-2"])
-        await until(lambda: len(server.accepted) == 2)
+        await eventually(lambda: len(server.accepted) == 2)
         assert process.returncode is None
     assert not left_in(tmp_path, "*.part")
 
@@ -221,4 +216,4 @@ async def test_a_stop_leaves_what_could_not_be_sent_to_the_next_start(tmp_path: 
                 assert await process.wait() == 0
         server.status = lambda _: 200
         async with agent(tmp_path, url):
-            await until(lambda: "task-1" in server.accepted)
+            await eventually(lambda: "task-1" in server.accepted)

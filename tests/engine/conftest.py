@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from candy_core.clock import Clock
 from candy_core.engine import Engine, EngineLimits
-from candy_core.errors import NotConfigured, NotFound
+from candy_core.errors import NotConfigured
 from candy_core.hosting import PluginHost
 from candy_core.metrics import Metrics
 from candy_core.model.secret import Secret
@@ -26,6 +26,7 @@ from candy_core.ports.executor import ExecutorSpec, Item, Run
 from candy_core.ports.task_store import NewDelivery, StoreLimits, TaskStore, Until
 from candy_core.registry import Announced, Registry
 from candy_core.store import MemoryStore
+from candy_core.testing.context import plugin_context
 
 ALL = frozenset({"*"})
 Act = Literal[
@@ -259,15 +260,6 @@ class Bench:
         """Submit a task and wait for its result."""
         return await self.result(await self.submit(*items, **more))
 
-    async def until(self, condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
-        """Poll until something holds, with a deadline."""
-        async with asyncio.timeout(seconds):
-            while True:
-                holds = condition()
-                if holds if isinstance(holds, bool) else await holds:
-                    return
-                await asyncio.sleep(0.005)
-
 
 @asynccontextmanager
 async def engine_at_work(
@@ -280,9 +272,6 @@ async def engine_at_work(
 ) -> AsyncIterator[Bench]:
     """An engine that runs for as long as the context is held."""
 
-    async def no_credential(name: str) -> Secret:
-        raise NotFound(name)
-
     stage = Stage()
     metrics = Metrics("test")
     log = structlog.get_logger("test")
@@ -290,14 +279,7 @@ async def engine_at_work(
     announced: list[tuple[Event, TaskState]] = []
     host = PluginHost(
         registry_of(stage),
-        context=lambda plugin: PluginContext(
-            plugin=plugin,
-            agent_id="test",
-            core_version="1",
-            logger=log,
-            credential=no_credential,
-            tls=ssl.create_default_context,
-        ),
+        context=partial(plugin_context, logger=log),
         settings=lambda plugin, kind: kind(),
         required=(),
         metrics=metrics,

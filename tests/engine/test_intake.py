@@ -19,6 +19,7 @@ from candy_core.codec import loads
 from candy_core.engine.intake import Intake, canonical
 from candy_core.errors import Conflict, Draining, Invalid, QueueFull
 from candy_core.model.task import Json
+from candy_testbed import eventually
 
 from .conftest import ALL, Bench, Stage, item, registry_of
 
@@ -155,7 +156,7 @@ async def test_the_same_body_again_is_the_same_task_and_another_is_a_conflict(be
 async def test_a_full_queue_is_told(bench: Bench) -> None:
     bench.limits["tasks"] = 1
     held = await bench.submit(item("held", act="hang"))
-    await bench.until(lambda: bench.stage.entered == ["held"])
+    await eventually(lambda: bench.stage.entered == ["held"])
     for index in range(50):
         await bench.submit(item(index))
     with pytest.raises(QueueFull):
@@ -170,11 +171,11 @@ async def test_a_draining_agent_takes_no_more_tasks_cancels_what_waits_and_lets_
     bench.limits["tasks"] = 2
     ends = await bench.submit(item("ends", act="hang"))
     stays = await bench.submit(item("stays", act="ignore_cancel"))
-    await bench.until(lambda: len(bench.stage.entered) == 2)
+    await eventually(lambda: len(bench.stage.entered) == 2)
     waits = await bench.submit(item("waits"))
     async with asyncio.TaskGroup() as group:
         draining = group.create_task(bench.engine.drain(0.5))
-        await bench.until(lambda: bench.engine.draining)
+        await eventually(lambda: bench.engine.draining)
         with pytest.raises(Draining):
             await bench.submit(item("late"))
         assert (await bench.result(waits))["status"] == "canceled"

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from candy_core.model.task import TaskState, TaskStatus
 from candy_core.ports.task_store import Renewal, StoreLimits, Until
 from candy_core.store import MemoryStore
+from candy_testbed import eventually
 
 from .conftest import Bench, engine_at_work, item
 
@@ -25,7 +26,7 @@ def by_id(document: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 async def test_results_come_in_the_order_of_the_items_whoever_is_ready_first(bench: Bench) -> None:
     """Contract §2: "in the order of the request's items"."""
     task_id = await bench.submit(item(1, act="hang"), item("two"), item(3))
-    await bench.until(lambda: len(bench.stage.entered) >= 2)
+    await eventually(lambda: len(bench.stage.entered) >= 2)
     bench.stage.gate.set()
     document = await bench.result(task_id)
     assert [result["item_id"] for result in document["results"]] == [1, "two", 3]
@@ -100,7 +101,7 @@ async def test_an_items_timeout_is_at_most_the_tasks(bench: Bench) -> None:
 async def test_a_task_that_waits_is_cancelled_without_having_run(bench: Bench) -> None:
     bench.limits["tasks"] = 1
     blocker = await bench.submit(item(1, act="hang"))
-    await bench.until(lambda: bench.stage.entered == [1])
+    await eventually(lambda: bench.stage.entered == [1])
     waiting = await bench.submit(item(2))
     state, success = await bench.engine.cancel(waiting)
     assert success
@@ -116,7 +117,7 @@ async def test_a_task_that_waits_is_cancelled_without_having_run(bench: Bench) -
 async def test_cancelling_a_running_task_returns_once_its_items_have_stopped(bench: Bench) -> None:
     """Contract §2: "once the task has really stopped"; §3: `terminated` is told by the result."""
     task_id = await bench.submit(item(1), item(2, act="clean_up"), item(3, act="hang"))
-    await bench.until(lambda: {2, 3} <= set(bench.stage.entered))
+    await eventually(lambda: {2, 3} <= set(bench.stage.entered))
     state, success = await bench.engine.cancel(task_id)
     assert success
     assert bench.stage.cleaned == [2]
@@ -145,7 +146,7 @@ async def test_a_cancel_succeeds_only_once_an_item_that_ignores_it_has_stopped(b
     """Contract §2: DELETE answers ""success":true, once the task has really stopped; after 30 s 200 with
     "success":false"."""
     tasks = [await bench.submit(item(index, act="ignore_cancel")) for index in range(2)]
-    await bench.until(lambda: {0, 1} <= set(bench.stage.entered))
+    await eventually(lambda: {0, 1} <= set(bench.stage.entered))
     state, success = await bench.engine.cancel(tasks[0], timeout=0.5)
     assert (state.status, success) == ("canceled", False)
     cancelling = asyncio.ensure_future(bench.engine.cancel(tasks[1]))
@@ -162,7 +163,7 @@ async def test_no_more_calls_run_at_once_than_the_limits_allow(bench: Bench) -> 
         *(item(f"t{index}", act="hang") for index in range(9)),
         *(item(f"s{index}", "slow", act="hang") for index in range(9)),
     )
-    await bench.until(lambda: len(bench.stage.entered) >= 2)
+    await eventually(lambda: len(bench.stage.entered) >= 2)
     bench.stage.gate.set()
     await bench.result(task_id)
     assert bench.stage.most["slow"] <= 2
@@ -171,7 +172,7 @@ async def test_no_more_calls_run_at_once_than_the_limits_allow(bench: Bench) -> 
 
 async def test_a_slow_executor_does_not_hold_up_the_others(bench: Bench) -> None:
     held = await bench.submit(*(item(index, "slow", act="hang") for index in range(6)))
-    await bench.until(lambda: len(bench.stage.entered) == 2)
+    await eventually(lambda: len(bench.stage.entered) == 2)
     assert by_id(await bench.run(item("fast")))["fast"]["reason"] == "ok"
     bench.stage.gate.set()
     await bench.result(held)
@@ -180,7 +181,7 @@ async def test_a_slow_executor_does_not_hold_up_the_others(bench: Bench) -> None
 async def test_a_raised_limit_lets_waiting_items_in_at_once(bench: Bench) -> None:
     bench.limits["tasks"] = 1
     held = await bench.submit(item(1, act="hang"))
-    await bench.until(lambda: bench.stage.entered == [1])
+    await eventually(lambda: bench.stage.entered == [1])
     waiting = await bench.submit(item(2))
     bench.limits["tasks"] = 4
     bench.engine.limits_changed()
@@ -193,10 +194,10 @@ async def test_a_raised_limit_of_an_executor_lets_in_items_of_a_task_that_runs(b
     """Contract §6: concurrency limits are "applied at once"."""
     bench.limits["calls_per_executor"] = 1
     task_id = await bench.submit(*(item(index, act="hang") for index in range(5)))
-    await bench.until(lambda: bench.stage.running["test"] == 1)
+    await eventually(lambda: bench.stage.running["test"] == 1)
     bench.limits["calls_per_executor"] = 4
     bench.engine.limits_changed()
-    await bench.until(lambda: bench.stage.running["test"] == 4)
+    await eventually(lambda: bench.stage.running["test"] == 4)
     bench.stage.gate.set()
     await bench.result(task_id)
     assert bench.stage.most["test"] == 4
@@ -206,7 +207,7 @@ async def test_urgent_tasks_go_first(bench: Bench) -> None:
     """Contract §2: "priority 0–9 (default 5, 9 first)"."""
     bench.limits["tasks"] = 1
     held = await bench.submit(item("held", act="hang"))
-    await bench.until(lambda: bench.stage.entered == ["held"])
+    await eventually(lambda: bench.stage.entered == ["held"])
     tasks = [await bench.submit(item(f"p{priority}"), priority=priority) for priority in (0, 5, 9)]
     bench.stage.gate.set()
     for task_id in (held, *tasks):
@@ -246,13 +247,13 @@ async def test_all_items_are_asked_about_one_instant(bench: Bench) -> None:
 
 async def test_progress_tells_of_what_runs(bench: Bench) -> None:
     task_id = await bench.submit(item(1), item(2, act="hang"))
-    await bench.until(lambda: set(bench.stage.entered) == {1, 2})
+    await eventually(lambda: set(bench.stage.entered) == {1, 2})
 
     async def one_done() -> bool:
         state = await bench.store.read(task_id)
         return state is not None and (state.progress.done, state.progress.running) == (1, 1)
 
-    await bench.until(one_done)
+    await eventually(one_done)
     assert [result["item_id"] for result in (await bench.so_far(task_id))["results"]] == [1]
     bench.stage.gate.set()
     await bench.result(task_id)
@@ -260,7 +261,7 @@ async def test_progress_tells_of_what_runs(bench: Bench) -> None:
 
 async def test_an_item_that_was_refused_was_never_running(bench: Bench) -> None:
     task_id = await bench.submit(item(1, "nobody"), item(2, act="hang"))
-    await bench.until(lambda: bench.stage.entered == [2])
+    await eventually(lambda: bench.stage.entered == [2])
     state = await bench.store.read(task_id)
     assert state is not None
     assert (state.progress.done, state.progress.running) == (1, 1)
@@ -268,7 +269,7 @@ async def test_an_item_that_was_refused_was_never_running(bench: Bench) -> None:
 
 async def test_a_cancel_between_two_attempts_counts_the_item_as_ended(bench: Bench) -> None:
     task_id = await bench.submit(item(1, act="unreachable", retries=10))
-    await bench.until(lambda: bench.stage.attempts[1] >= 2)
+    await eventually(lambda: bench.stage.attempts[1] >= 2)
     await bench.engine.cancel(task_id)
     (result,) = (await bench.so_far(task_id))["results"]
     assert result["reason"] == "canceled"
@@ -288,16 +289,16 @@ async def test_items_whose_lease_was_lost_are_stopped_and_run_again_by_whoever_h
     store = Forgetful(StoreLimits())
     async with engine_at_work(store=store) as bench:
         task_id = await bench.submit(item(1, act="clean_up", fail_first=1))
-        await bench.until(lambda: bench.stage.entered == [1])
+        await eventually(lambda: bench.stage.entered == [1])
         store.lost = True
-        await bench.until(lambda: bench.stage.cleaned == [1])
+        await eventually(lambda: bench.stage.cleaned == [1])
         store.lost = False
         assert (await bench.result(task_id))["task_id"] == task_id
 
 
 async def test_an_item_that_runs_is_counted_before_any_has_ended(bench: Bench) -> None:
     task_id = await bench.submit(item(1, act="hang"))
-    await bench.until(lambda: bench.stage.entered == [1])
+    await eventually(lambda: bench.stage.entered == [1])
     state = await bench.store.read(task_id)
     assert state is not None
     assert state.progress.running == 1
@@ -378,7 +379,7 @@ class TestBatches:
             async def told() -> bool:
                 return [result["reason"] for result in (await bench.so_far(task_id))["results"]] == ["timeout"] * 2
 
-            await bench.until(told)
+            await eventually(told)
             assert (bench.stage.batches, bench.stage.attempts) == ([[1, 2]], {1: 1})
             assert (await bench.so_far(task_id))["status"] == "running", "the call has not ended"
             bench.stage.gate.set()
@@ -398,7 +399,7 @@ class TestBatches:
 
     async def test_a_cancel_ends_a_batch(self, bench: Bench) -> None:
         task_id = await bench.submit(item(1, "batch", batch="k"), item(2, "batch", batch="k", act="hang"))
-        await bench.until(lambda: 2 in bench.stage.entered)
+        await eventually(lambda: 2 in bench.stage.entered)
         _, success = await bench.engine.cancel(task_id)
         assert success
         assert [result["reason"] for result in (await bench.result(task_id))["results"]] == ["ok", "canceled"]

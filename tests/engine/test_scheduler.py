@@ -11,6 +11,7 @@ from candy_core.model.task import LogEntry
 from candy_core.ports.planned_item import ItemRecord
 from candy_core.ports.task_store import Claim, StoreLimits
 from candy_core.store import MemoryStore
+from candy_testbed import eventually
 
 from .conftest import engine_at_work, item
 
@@ -41,11 +42,11 @@ async def test_a_store_that_fails_counts_as_checks_stopped_until_it_answers_agai
     store = Failing(StoreLimits())
     async with engine_at_work(store=store) as bench:
         task_id = await bench.submit(item(1))
-        await bench.until(lambda: bench.stage.entered == [1])
-        await bench.until(lambda: bench.engine.stalled == "the task store fails: ConnectionError")
+        await eventually(lambda: bench.stage.entered == [1])
+        await eventually(lambda: bench.engine.stalled == "the task store fails: ConnectionError")
         store.fails = False
         assert (await bench.result(task_id))["status"] == "completed"
-        await bench.until(lambda: bench.engine.stalled is None)
+        await eventually(lambda: bench.engine.stalled is None)
 
 
 async def test_one_loop_that_works_does_not_hide_that_another_fails() -> None:
@@ -54,10 +55,10 @@ async def test_one_loop_that_works_does_not_hide_that_another_fails() -> None:
             raise ConnectionError
 
     async with engine_at_work(store=Failing(StoreLimits())) as bench:
-        await bench.until(lambda: bench.engine.stalled is not None)
+        await eventually(lambda: bench.engine.stalled is not None)
         for number in range(3):
             await bench.submit(item(number))
-        await bench.until(lambda: len(bench.stage.entered) == 3)
+        await eventually(lambda: len(bench.stage.entered) == 3)
         assert bench.engine.stalled is not None
 
 
@@ -69,7 +70,7 @@ async def test_a_store_that_does_not_answer_counts_as_checks_stopped() -> None:
 
     clock = SetClock()
     async with engine_at_work(store=Silent(StoreLimits()), clock=clock) as bench:
-        await bench.until(lambda: bench.engine.stalled is None)
+        await eventually(lambda: bench.engine.stalled is None)
         clock.seconds += 60
         assert bench.engine.stalled == "the task store was not polled in the last 60 s"
 
@@ -104,7 +105,7 @@ async def test_a_claim_that_fails_is_tried_again_and_not_as_fast_as_it_can() -> 
         bench.limits["tasks"] = 2
         task_id = await bench.submit(item(1))
         began = time.monotonic()
-        await bench.until(lambda: store.refused == 5)
+        await eventually(lambda: store.refused == 5)
         assert time.monotonic() - began > 1.5, "two rooms, and a second between two attempts in one of them"
         store.refused = 10
         assert (await bench.result(task_id))["status"] == "completed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from candy_testbed import eventually
+
 from .conftest import Bench, engine_at_work, item
 
 
@@ -17,14 +19,14 @@ async def test_items_of_one_place_are_done_while_those_of_another_hang(tasks: in
             task_id = await bench.submit(*sick, *well)
         else:
             await bench.submit(*sick)
-            await bench.until(lambda: len(bench.stage.entered) == 2)
+            await eventually(lambda: len(bench.stage.entered) == 2)
             task_id = await bench.submit(*well)
 
         async def all_well() -> bool:
             found = {result["item_id"] for result in (await bench.so_far(task_id))["results"]}
             return found >= {f"well-{number}" for number in range(50)}
 
-        await bench.until(all_well)
+        await eventually(all_well)
         assert bench.stage.running["shared"] == 2
 
 
@@ -34,7 +36,7 @@ async def test_a_bound_is_one_of_each_share(bench: Bench) -> None:
         await bench.submit(*(item(f"{place}{number}", "shared", place=place, act="hang") for number in range(3)))
         for place in ("a", "b", "a")
     ]
-    await bench.until(lambda: bench.stage.running["shared"] == 4)
+    await eventually(lambda: bench.stage.running["shared"] == 4)
     bench.stage.gate.set()
     for task_id in held:
         await bench.result(task_id)
@@ -45,7 +47,7 @@ async def test_the_bound_on_all_calls_holds_over_all_shares(bench: Bench) -> Non
     """The setting ``max_concurrent``; and the share's bound is followed when it changes."""
     bench.limits["calls"] = 3
     task_id = await bench.submit(*(item(number, "shared", place=str(number), act="hang") for number in range(9)))
-    await bench.until(lambda: bench.stage.running["shared"] == 3)
+    await eventually(lambda: bench.stage.running["shared"] == 3)
     bench.stage.gate.set()
     assert {result["reason"] for result in (await bench.result(task_id))["results"]} == {"ok"}
     assert bench.stage.most["shared"] == 3

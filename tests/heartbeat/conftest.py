@@ -22,6 +22,7 @@ from candy_core.metrics import Metrics
 from candy_core.model.heartbeat import PluginBrief
 from candy_core.model.http_url import HttpUrl
 from candy_core.task_store import StoreCounts
+from candy_testbed import eventually
 
 Start = Callable[..., Awaitable[Any]]
 
@@ -61,7 +62,7 @@ class Timer:
 
     async def asked(self, times: int) -> None:
         """Wait until so many pauses were asked for."""
-        await until(lambda: len(self.pauses) == times)
+        await eventually(lambda: len(self.pauses) == times)
 
     def step(self) -> None:
         self.gate.put_nowait(None)
@@ -77,12 +78,6 @@ class Heart:
 
     def counted(self, result: str) -> float:
         return self.metrics.registry.get_sample_value("candy_heartbeats_total", {"result": result}) or 0.0
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # what is waited for happens behind a socket
-            await asyncio.sleep(0.005)
 
 
 COUNTS = StoreCounts(pending=3, running=2, capacity=1000, waiting=7)

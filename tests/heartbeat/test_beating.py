@@ -16,8 +16,9 @@ from candy_core.errors import BackendUnavailable
 from candy_core.heartbeat.service import pause_after
 from candy_core.model.heartbeat import AgentStatus
 from candy_core.task_store import StoreCounts
+from candy_testbed import eventually
 
-from .conftest import COUNTS, Heart, Start, until
+from .conftest import COUNTS, Heart, Start
 
 
 async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_founding_document(
@@ -26,7 +27,7 @@ async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_founding_do
     """Contract §4: '`POST {CANDY_SERVER_URL}/api/v1/heartbeat/{agent_id}`, the first at once … body as "3."'"""
     server = await candy_server()
     heart(server.url)
-    await until(lambda: server.beats)
+    await eventually(lambda: server.beats)
     assert server.paths == ["POST /api/v1/heartbeat/agent-001"]
     assert server.headers[0]["X-API-Key"] == "server-key"
     beat = server.beats[0]
@@ -52,7 +53,7 @@ async def test_it_beats_again_at_every_interval(candy_server: Start, heart: Call
     for number in range(1, 4):
         await one.timer.asked(number)
         one.timer.step()
-    await until(lambda: len(server.beats) == 4)
+    await eventually(lambda: len(server.beats) == 4)
     assert [beat["sequence"] for beat in server.beats] == [1, 2, 3, 4]
     assert len({beat["instance_id"] for beat in server.beats}) == 1
     assert all(29 < pause <= 30 for pause in one.timer.pauses)
@@ -61,9 +62,9 @@ async def test_it_beats_again_at_every_interval(candy_server: Start, heart: Call
 async def test_a_new_interval_counts_at_once(candy_server: Start, heart: Callable[..., Heart]) -> None:
     server = await candy_server()
     one = heart(server.url)
-    await until(lambda: one.timer.pauses)
+    await eventually(lambda: one.timer.pauses)
     one.runtime.apply({"heartbeat_interval": 5})
-    await until(lambda: len(one.timer.pauses) == 2)
+    await eventually(lambda: len(one.timer.pauses) == 2)
     assert 4 < one.timer.pauses[1] <= 5
     assert len(server.beats) == 1
 
@@ -101,7 +102,7 @@ async def test_after_failures_the_first_beat_that_arrives_ends_the_backoff(
     for number in range(1, 5):
         await one.timer.asked(number)
         one.timer.step()
-    await until(lambda: len(one.timer.pauses) == 5)
+    await eventually(lambda: len(one.timer.pauses) == 5)
     assert [round(pause) for pause in one.timer.pauses] == [30, 60, 120, 30, 30]
     assert one.service.trouble is None
 
@@ -110,7 +111,7 @@ async def test_a_redirect_carries_no_key_elsewhere(candy_server: Start, heart: C
     thief = await candy_server()
     server = await candy_server(lambda: web.Response(status=307, headers={"Location": thief.url}))
     one = heart(server.url)
-    await until(lambda: one.service.trouble == "Candy-Server answered 307")
+    await eventually(lambda: one.service.trouble == "Candy-Server answered 307")
     assert thief.beats == []
 
 
@@ -120,7 +121,7 @@ async def test_the_answer_may_carry_a_configuration(candy_server: Start, heart: 
         lambda: web.json_response({"config": {"heartbeat_interval": 7, "max_running_tasks": 3}, "and": "more"})
     )
     one = heart(server.url)
-    await until(lambda: one.timer.pauses)
+    await eventually(lambda: one.timer.pauses)
     assert one.runtime.current.heartbeat_interval == 7
     assert one.runtime.current.max_running_tasks == 3
     assert 6 < one.timer.pauses[0] <= 7
@@ -151,9 +152,9 @@ async def test_an_answer_that_cannot_be_used_does_no_harm(
     server = await candy_server(lambda: web.Response(body=answer, content_type="application/json"))
     one = heart(server.url)
     before = one.runtime.current
-    await until(lambda: one.timer.pauses)
+    await eventually(lambda: one.timer.pauses)
     one.timer.step()
-    await until(lambda: len(one.timer.pauses) == 2)
+    await eventually(lambda: len(one.timer.pauses) == 2)
     assert one.runtime.current == before
     assert one.counted("ok") == 2
     assert "geheim" not in str(one.logs)
@@ -208,7 +209,7 @@ async def test_a_store_that_does_not_answer_leaves_the_queue_out_and_is_an_error
 
     server = await candy_server()
     heart(server.url, counts=counts)
-    await until(lambda: server.beats)
+    await eventually(lambda: server.beats)
     assert server.beats[0]["status"] == "error"
     assert "queue" not in server.beats[0]
 
@@ -246,7 +247,7 @@ async def test_the_key_is_readable_on_the_wire_and_nowhere_else(
 ) -> None:
     server = await candy_server()
     one = heart(server.url, agent_key=lambda: Secret("generated-key"))
-    await until(lambda: server.beats)
+    await eventually(lambda: server.beats)
     assert server.beats[0]["api_key"] == "generated-key"
     beat = await one.service.send_now()
     assert "generated-key" not in repr(beat)
@@ -312,8 +313,8 @@ async def test_what_cannot_even_be_made_into_a_beat_does_not_stop_the_agent(
         return []
 
     one = heart(server.url, executors=executors)
-    await until(lambda: one.timer.pauses)
+    await eventually(lambda: one.timer.pauses)
     assert one.service.trouble is not None
     good = True
     one.timer.step()
-    await until(lambda: server.beats)
+    await eventually(lambda: server.beats)

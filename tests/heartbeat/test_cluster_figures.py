@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 from candy_core import ClusterInfo, Secret
 from candy_core.heartbeat.cluster_figures import ClusterFigures
 from candy_core.ports.cluster_probe import ClusterProbe
+from candy_testbed import eventually
 
-from .conftest import Heart, Start, until
+from .conftest import Heart, Start
 
 
 @define
@@ -57,9 +58,9 @@ async def test_probes_fill_each_others_gaps_in_their_order_and_delay_no_beat(
             "second": Probe(ClusterInfo(name="other", nodes=6, kubernetes_version="v1.25.0", memory_usage=0.0)),
         },
     )
-    await until(lambda: len(one.timer.pauses) == 1)
+    await eventually(lambda: len(one.timer.pauses) == 1)
     one.timer.step()
-    await until(lambda: len(server.beats) == 2)
+    await eventually(lambda: len(server.beats) == 2)
     assert server.beats[1]["cluster_info"] == {
         "name": "production-cluster",
         "nodes": 5,
@@ -76,7 +77,7 @@ async def test_whatever_a_probe_does_costs_its_own_figures_alone(fault: object) 
             {"bad": Probe(fault), "good": Probe(ClusterInfo(nodes=5))}, logger=structlog.get_logger(), every=0.01
         )
         reading = asyncio.create_task(figures.run())
-        await until(lambda: len([entry for entry in logs if entry["log_level"] == "error"]) > 1)
+        await eventually(lambda: len([entry for entry in logs if entry["log_level"] == "error"]) > 1)
         assert figures.info("here") == ClusterInfo(name="here", nodes=5)
         reading.cancel()
         await asyncio.wait((reading,))
@@ -89,12 +90,12 @@ async def test_a_reading_that_ignores_its_cancellation_is_forced_exit_and_has_no
     with capture_logs() as logs:
         figures = ClusterFigures({"deaf": probe}, logger=structlog.get_logger(), every=0.01, seconds=0.01)
         reading = asyncio.create_task(figures.run())
-        await until(lambda: logs)
+        await eventually(lambda: logs)
         assert figures.info("here").nodes is None
         gate.set()
-        await until(lambda: figures.info("here").nodes == 5)
+        await eventually(lambda: figures.info("here").nodes == 5)
         gate.clear()
-        await until(lambda: len(logs) == 2)
+        await eventually(lambda: len(logs) == 2)
         reading.cancel()
         await asyncio.wait((reading,), timeout=5)
         assert reading.cancelled()
@@ -109,7 +110,7 @@ async def test_what_a_probe_raises_is_logged_without_its_secrets() -> None:
     probe = Probe(RuntimeError("401 for hunter2-token"), settings=Settings(Secret("hunter2-token")))
     with capture_logs() as logs:
         reading = asyncio.create_task(ClusterFigures({"one": probe}, logger=structlog.get_logger()).run())
-        await until(lambda: logs)
+        await eventually(lambda: logs)
         reading.cancel()
         await asyncio.wait((reading,))
     assert "401 for ******" in logs[0]["exception"]
@@ -122,7 +123,7 @@ async def test_figures_that_are_old_are_left_out() -> None:
     probe = Probe(ClusterInfo(nodes=5))
     figures = ClusterFigures({"one": probe}, logger=structlog.get_logger(), monotonic=lambda: now)
     reading = asyncio.create_task(figures.run())
-    await until(lambda: figures.info("here").nodes == 5)
+    await eventually(lambda: figures.info("here").nodes == 5)
     now = 600.0
     assert figures.info("here").nodes is None
     reading.cancel()

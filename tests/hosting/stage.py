@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from textwrap import dedent
 from typing import Any
@@ -16,7 +16,9 @@ from candy_core.metrics import Metrics
 from candy_core.ports.context import Logger
 from candy_core.registry import PluginState, discover
 
-QUICK = Timing(leave=0.2, cancel=0.1, check_every=0.02, check=0.1, backoff=lambda failures: 0.02)
+QUICK = Timing(check_every=0.02, backoff=lambda failures: 0.02)
+"""It asks and tries often. A bound that a plugin must keep is long, for who is slow may be the machine: a test that is
+about a bound which is not kept shortens that one."""
 
 
 class Stage:
@@ -37,6 +39,7 @@ class Stage:
         environ: Mapping[str, str] | None = None,
         required: Collection[str] = (),
         blocked: Collection[str] = (),
+        open_timeout: float = 60.0,
     ) -> AsyncIterator[PluginHost]:
         """A host of the plugins on the shelf alone."""
         configuration = load_configuration(None, environ or {}, hostname="host")
@@ -48,7 +51,7 @@ class Stage:
             required=required,
             metrics=self.metrics,
             logger=self._logger,
-            open_timeout=0.5,
+            open_timeout=open_timeout,
             timing=timing,
         )
         task = asyncio.create_task(host.run())
@@ -77,12 +80,6 @@ class Stage:
     def logged(self) -> str:
         """Everything in the log, as one text."""
         return str(self.captured.entries)
-
-
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # there is no event for what a host shows
-            await asyncio.sleep(0.005)
 
 
 def record(host: PluginHost, name: str) -> Any:

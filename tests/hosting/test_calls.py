@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -56,7 +55,7 @@ async def test_a_call_that_ignores_its_cancellation_is_out_there_until_it_ends()
     assert not await calls.gone("t", 0)
     assert await calls.gone("another", 0)
     gate.set()
-    assert await calls.gone("t", 5)
+    assert await calls.gone("t", 60)
     assert call.result() == "at last"
 
 
@@ -85,13 +84,12 @@ async def test_a_call_that_is_stopped_twice_is_cancelled_once() -> None:
 
 
 async def test_whoever_is_in_a_hurry_is_less_patient_and_never_more() -> None:
-    calls, gate = Calls(patience=60), asyncio.Event()
+    """It is given up at all, which patience alone would do in an hour."""
+    calls, gate = Calls(patience=3600), asyncio.Event()
     calls.hurry(0.01)
-    calls.hurry(60)
+    calls.hurry(3600)
     call = calls.start(deaf(gate))
     await asyncio.sleep(0)
-    began = time.monotonic()
     assert not await calls.stop(call)
-    assert time.monotonic() - began < 30
     gate.set()
     await call

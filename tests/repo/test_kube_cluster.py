@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from candy_testbed import ApiError, KubeCluster, MissingServer
+from candy_testbed import ApiError, KubeCluster, MissingServer, eventually
 from candy_testbed.fixtures import required
 from candy_testbed.kube import KubeControllerManager
-
-FoundT = TypeVar("FoundT")
 
 RULE = """
 apiVersion: monitoring.coreos.com/v1
@@ -39,15 +34,6 @@ metadata: {name: reads}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reads}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:serviceaccount:NAMESPACE:agent"}]
 """
-
-
-def eventually(ask: Callable[[], FoundT], timeout: float = 20.0) -> FoundT:
-    """What ``ask`` gives, as soon as that is true."""
-    deadline = time.monotonic() + timeout
-    while not (found := ask()):
-        assert time.monotonic() < deadline, f"still {found!r}"
-        time.sleep(0.05)
-    return found
 
 
 def test_the_cluster_is_ready_and_says_its_version(kube_cluster: KubeCluster) -> None:
@@ -85,7 +71,7 @@ def test_a_dry_run_keeps_nothing(kube_cluster: KubeCluster, kube_namespace: str)
     assert kube_cluster.api.items("monitoring.coreos.com/v1", "PrometheusRule", namespace=kube_namespace) == []
 
 
-def test_a_service_account_may_do_what_its_role_says_and_no_more(
+async def test_a_service_account_may_do_what_its_role_says_and_no_more(
     kube_cluster: KubeCluster, kube_namespace: str
 ) -> None:
     agent = kube_cluster.api_as(kube_cluster.service_account_token(kube_namespace, "agent"))
@@ -100,12 +86,12 @@ def test_a_service_account_may_do_what_its_role_says_and_no_more(
         except ApiError:
             return False  # the authorizer reads of it by a watch
 
-    assert eventually(allowed)
+    assert await eventually(allowed)
     with pytest.raises(ApiError):
         agent.items("v1", "Secret", namespace=kube_namespace)
 
 
-def test_a_deployment_makes_pods_that_run_when_told_to(
+async def test_a_deployment_makes_pods_that_run_when_told_to(
     kube_cluster: KubeCluster, kube_namespace: str, kube_controller_manager: KubeControllerManager
 ) -> None:
     api = kube_cluster.api
@@ -132,11 +118,11 @@ spec:
         status = api.get("apps/v1", "Deployment", "web", namespace=kube_namespace).get("status", {})
         return bool(status.get("readyReplicas") == 2)
 
-    for name in eventually(both):
+    for name in await eventually(both):
         pod = api.get("v1", "Pod", name, namespace=kube_namespace)
         assert pod["status"]["phase"] == "Pending"
         assert kube_cluster.run_pod(kube_namespace, name)["status"]["phase"] == "Running"
-    assert eventually(ready)
+    assert await eventually(ready)
     assert kube_controller_manager.running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ import structlog
 import yaml
 from attrs import evolve, frozen
 
-from candy_core import PluginContext, __version__
 from candy_core.backoff import Backoff
 from candy_core.config import load_configuration
 from candy_core.hosting import PluginHost, Timing
 from candy_core.metrics import Metrics
 from candy_core.registry import discover
 from candy_core.rules import Retrying, RuleService, RuleTiming
+from candy_core.testing.context import plugin_context
 from tests.rules import unsteady
 from tests.testing.rule_backend import folder
 from tests.testing.rule_backend.installed import installed
@@ -106,9 +107,7 @@ def open_place(tmp_path: Path) -> Opened:
         metrics, log = Metrics("0"), structlog.get_logger("test")
         host = PluginHost(
             discover(blocked=others),
-            context=lambda plugin: PluginContext(
-                plugin=plugin, agent_id="a", core_version=__version__, logger=log, credential=_no_credential
-            ),
+            context=partial(plugin_context, logger=log),
             settings=configuration.plugin,
             required=(),
             metrics=metrics,
@@ -128,10 +127,6 @@ def open_place(tmp_path: Path) -> Opened:
             await asyncio.wait({holding})
 
     return opened
-
-
-async def _no_credential(name: str) -> Any:
-    raise LookupError(name)
 
 
 @pytest.fixture

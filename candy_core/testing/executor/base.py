@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from candy_core.codec import encode, params_reader
-from candy_core.errors import Invalid, NotFound
+from candy_core.errors import Invalid
 from candy_core.model.secret import Secret
 from candy_core.model.task import ItemStatus, Locale, Outcome, Reason
 from candy_core.ports.context import PluginContext
 from candy_core.ports.executor import Item, Run
+from candy_core.testing.context import plugin_context
 from candy_core.testing.executor.call import Call, Ended, Params, fail
 from candy_core.testing.executor.leaks import Watch
 from candy_core.testing.executor.subject import Case, Subject
 from candy_core.testing.executor.witness import Witness
-from candy_core.version import __version__
 
 
 class Opened:
@@ -89,21 +89,8 @@ class Stage:
 
     def context(self) -> PluginContext:
         """What the core would lend to the plugin."""
-
-        async def credential(name: str) -> Secret:
-            try:
-                return Secret(self.subject.credentials[name])
-            except KeyError:
-                raise NotFound(f"no credential {name!r}: name it in Subject.credentials") from None
-
-        return PluginContext(
-            plugin=self.subject.plugin,
-            agent_id="suite",
-            core_version=__version__,
-            logger=self.witness.logger(self.subject.plugin),
-            credential=credential,
-            limits=self.subject.limits,
-        )
+        logger = self.witness.logger(self.subject.plugin)
+        return plugin_context(self.subject.plugin, self.subject.credentials, logger=logger, limits=self.subject.limits)
 
     def run(self, seconds: float, locale: Locale) -> Run:
         """The circumstances of a call that has so many seconds."""

@@ -13,14 +13,12 @@ import pytest
 from candy_core.codec import params_reader
 from candy_core.errors import CandyError, NotFound
 from candy_core.model.rule import Rule, RuleRef, StoredRule
-from candy_core.model.secret import Secret
 from candy_core.model.task import Json
-from candy_core.ports.context import PluginContext
 from candy_core.ports.rule_backend import Absent, Anything, RuleBackend
+from candy_core.testing.context import plugin_context
 from candy_core.testing.executor.call import fail
 from candy_core.testing.executor.witness import Witness
 from candy_core.testing.rule_backend.subject import Subject
-from candy_core.version import __version__
 
 E = TypeVar("E", bound=CandyError)
 T = TypeVar("T")
@@ -101,20 +99,7 @@ class Opened:
 async def opening(subject: Subject, settings: Json = None, witness: Witness | None = None) -> AsyncIterator[Opened]:
     """Open the backend with its settings, or with others, and close it afterwards."""
     heard = witness or Witness()
-
-    async def credential(name: str) -> Secret:
-        try:
-            return Secret(subject.credentials[name])
-        except KeyError:
-            raise NotFound(f"no credential {name!r}: name it in Subject.credentials") from None
-
-    context = PluginContext(
-        plugin=subject.plugin,
-        agent_id="suite",
-        core_version=__version__,
-        logger=heard.logger(subject.plugin),
-        credential=credential,
-    )
+    context = plugin_context(subject.plugin, subject.credentials, logger=heard.logger(subject.plugin))
     read: Any = params_reader.read(subject.settings if settings is None else settings, subject.spec.settings)
     async with subject.spec.open(context, read) as backend:
         opened = Opened(subject, backend, heard)

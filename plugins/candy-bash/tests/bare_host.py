@@ -8,37 +8,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from candy_bash import plugin
-from candy_core import Item, Locale, PluginContext, Run, Secret, SettingsError, params_reader
-
-
-async def no_credential(name: str) -> Secret:
-    raise AssertionError(f"nobody asks for the credential {name}")
+from candy_core import Item, SettingsError, params_reader
+from candy_core.testing.context import plugin_context
+from candy_testbed import task_run
 
 
 async def told(settings: Any, asked: list[Any]) -> dict[str, Any]:
     [spec] = plugin.candy_executors()
-    log = structlog.get_logger()
-    context = PluginContext(plugin="bash", agent_id="agent", core_version="0.1.0", logger=log, credential=no_credential)
     found: list[Any] = []
     try:
-        async with spec.open(context, params_reader.read(settings, spec.settings)) as executor:
+        async with spec.open(plugin_context("bash"), params_reader.read(settings, spec.settings)) as executor:
             for index, params in enumerate(asked):
                 item = Item(index=index, id=index, name="", params=params_reader.read(params, spec.params))
-                run = Run(
-                    task_id="task",
-                    time=time.time(),
-                    locale=Locale.EN,
-                    deadline=asyncio.get_running_loop().time() + 60,
-                    logger=log,
-                )
-                outcome = await executor.run(item, run)  # type: ignore[union-attr]  # of one item at a time
+                outcome = await executor.run(item, task_run())  # type: ignore[union-attr]  # of one item at a time
                 found.append([outcome.reason, outcome.stats.get("exit_code"), outcome.details, outcome.message])
             assert spec.check is not None
             health = await spec.check(executor)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import pytest
 
 from candy_bash.adoption import Adoption
 from candy_core import Locale
+from candy_testbed import eventually
+from candy_testbed.sleepers import processes
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="to run commands as another user takes root")
 
@@ -57,10 +58,10 @@ async def test_everything_is_dead_after_a_cancel(
         assert outcome.stats["terminated"] == "verified"
 
 
-async def test_many_are_canceled_at_once(agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]) -> None:
+async def test_many_are_canceled_at_once(agent: Any, sleepers: Any) -> None:
     command = KILL_TABLE["all of it, with a trap"].format(s=sleepers.seconds)
     calls = [asyncio.ensure_future(agent.run(command)) for _ in range(16)]
-    await until(lambda: len(sleepers()) == 32)
+    await eventually(lambda: len(sleepers()) == 32)
     for call in calls:
         call.cancel()
     outcomes = await asyncio.wait_for(asyncio.gather(*calls), 5)
@@ -68,13 +69,11 @@ async def test_many_are_canceled_at_once(agent: Any, sleepers: Any, until: Calla
     assert {outcome.stats["terminated"] for outcome in outcomes} == {"verified"}
 
 
-async def test_what_other_runs_started_is_left_alone(
-    agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_what_other_runs_started_is_left_alone(agent: Any, sleepers: Any) -> None:
     """Two orphans without mark, parent and session in common: each is known for whose it is."""
     command = f"(env -i setsid sleep {sleepers.seconds} >/dev/null 2>&1 &); exec sleep {sleepers.seconds}"
     mine = asyncio.ensure_future(agent.run(command))
-    await until(lambda: len(sleepers()) == 2)
+    await eventually(lambda: len(sleepers()) == 2)
     before = set(sleepers())
     outcome = await agent.canceled(command, when=lambda: len(sleepers()) == 4)
     assert outcome.stats["terminated"] == "verified"
@@ -84,7 +83,12 @@ async def test_what_other_runs_started_is_left_alone(
     assert sleepers() == []
 
 
-async def test_a_fork_bomb_is_ended(open_agent: Any, processes: Callable[[bytes], list[int]], tmp_path: Path) -> None:
+def bombs(script: Path) -> list[int]:
+    """The shells that run it, however deep."""
+    return processes(lambda words: list(words[:2]) == ["/bin/sh", str(script)])
+
+
+async def test_a_fork_bomb_is_ended(open_agent: Any, tmp_path: Path) -> None:
     script = tmp_path / "bomb"
     # It stops by itself after some generations, should it not be ended.
     script.write_text(
@@ -92,18 +96,13 @@ async def test_a_fork_bomb_is_ended(open_agent: Any, processes: Callable[[bytes]
     )
     script.chmod(0o755)
 
-    def bombs() -> list[int]:
-        return [pid for depth in range(14) for pid in processes(f"/bin/sh\0{script}\0{depth}\0".encode())]
-
     async with open_agent(grace=0) as agent:
-        outcome = await agent.canceled(f"{script} 0", when=lambda: len(bombs()) >= 15)
-        assert bombs() == []
+        outcome = await agent.canceled(f"{script} 0", when=lambda: len(bombs(script)) >= 15)
+        assert bombs(script) == []
         assert outcome.stats["terminated"] == "verified"
 
 
-async def test_a_bomb_of_sessions_without_parents_is_ended(
-    open_agent: Any, processes: Callable[[bytes], list[int]], tmp_path: Path
-) -> None:
+async def test_a_bomb_of_sessions_without_parents_is_ended(open_agent: Any, tmp_path: Path) -> None:
     script = tmp_path / "bomb"
     script.write_text(
         '#!/bin/sh\ntrap "" TERM\n[ "$1" -gt 8 ] && exit\nsleep 0.3\n'
@@ -111,12 +110,9 @@ async def test_a_bomb_of_sessions_without_parents_is_ended(
     )
     script.chmod(0o755)
 
-    def bombs() -> list[int]:
-        return [pid for depth in range(10) for pid in processes(f"/bin/sh\0{script}\0{depth}\0".encode())]
-
     async with open_agent(grace=0) as agent:
-        outcome = await agent.canceled(f"{script} 0 >/dev/null 2>&1; sleep 60", when=lambda: len(bombs()) >= 8)
-        assert bombs() == []
+        outcome = await agent.canceled(f"{script} 0 >/dev/null 2>&1; sleep 60", when=lambda: len(bombs(script)) >= 8)
+        assert bombs(script) == []
         assert outcome.stats["terminated"] == "verified"
 
 
@@ -167,13 +163,11 @@ async def test_output_before_the_cancel_is_kept(agent: Any, sleepers: Any) -> No
     assert "Stdout:\npartly" in outcome.details
 
 
-async def test_a_cancel_while_leftovers_are_ended_ends_them_all_the_same(
-    open_agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_a_cancel_while_leftovers_are_ended_ends_them_all_the_same(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=1) as agent:
         command = f"(trap '' TERM; while :; do sleep {sleepers.seconds}; done) >/dev/null 2>&1 & sleep 0.2"
         call = asyncio.ensure_future(agent.run(command))
-        await until(sleepers)
+        await eventually(sleepers)
         await asyncio.sleep(0.4)  # the command has ended, its leftovers have had TERM
         assert not call.done()
         call.cancel()
@@ -182,26 +176,22 @@ async def test_a_cancel_while_leftovers_are_ended_ends_them_all_the_same(
         assert outcome.stats["terminated"] == "verified"
 
 
-async def test_a_second_cancel_leaves_the_rest_to_the_plugin(
-    open_agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_a_second_cancel_leaves_the_rest_to_the_plugin(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
-        await until(sleepers)
+        await eventually(sleepers)
         for _ in range(2):
             call.cancel()
             await asyncio.sleep(0.05)
         with pytest.raises(asyncio.CancelledError):
             await call
-        await until(lambda: not sleepers(), seconds=5)
+        await eventually(lambda: not sleepers())
 
 
-async def test_closing_the_plugin_ends_what_was_given_up(
-    open_agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_closing_the_plugin_ends_what_was_given_up(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
-        await until(sleepers)
+        await eventually(sleepers)
         for _ in range(2):
             call.cancel()
             await asyncio.sleep(0.05)
@@ -210,12 +200,10 @@ async def test_closing_the_plugin_ends_what_was_given_up(
     assert sleepers() == []
 
 
-async def test_closing_the_plugin_ends_what_still_had_its_grace(
-    open_agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_closing_the_plugin_ends_what_still_had_its_grace(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
-        await until(sleepers)
+        await eventually(sleepers)
         call.cancel()
         await asyncio.sleep(0.05)
     assert sleepers() == []
@@ -237,19 +225,17 @@ def zombies() -> set[int]:
     return found
 
 
-async def test_no_zombie_is_left(agent: Any, until: Callable[..., Awaitable[None]]) -> None:
+async def test_no_zombie_is_left(agent: Any) -> None:
     before = zombies()
     await asyncio.gather(*(agent.run("(sh -c 'true &' &); (setsid true &); true") for _ in range(20)))
-    await until(lambda: not zombies() - before)
+    await eventually(lambda: not zombies() - before)
 
 
-async def test_orphans_that_end_while_a_command_runs_are_asked_after(
-    agent: Any, sleepers: Any, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_orphans_that_end_while_a_command_runs_are_asked_after(agent: Any, sleepers: Any) -> None:
     before = zombies()
     call = asyncio.ensure_future(agent.run(f"for i in 1 2 3 4 5; do (true &); done; exec sleep {sleepers.seconds}"))
-    await until(sleepers)
-    await until(lambda: not zombies() - before)
+    await eventually(sleepers)
+    await eventually(lambda: not zombies() - before)
     call.cancel()
     await call
 
@@ -263,7 +249,7 @@ async def test_children_that_others_started_are_not_touched(agent: Any, sleepers
     assert (await inside.wait(), await outside.wait()) == (7, 8)
 
 
-async def test_orphans_of_others_do_not_stay_zombies_for_ever(until: Callable[..., Awaitable[None]]) -> None:
+async def test_orphans_of_others_do_not_stay_zombies_for_ever() -> None:
     """Being a subreaper, the agent adopts them too, and nobody else will ever ask."""
     now = [0.0]
     adoption = Adoption(clock=lambda: now[0])
@@ -271,7 +257,7 @@ async def test_orphans_of_others_do_not_stay_zombies_for_ever(until: Callable[..
     before = zombies()
     other = await asyncio.create_subprocess_exec("sh", "-c", "true & exec sleep 0.2")
     await other.wait()
-    await until(lambda: zombies() - before)
+    await eventually(lambda: zombies() - before)
     adoption.look_around()
     now[0] += 59
     adoption.look_around()
@@ -281,9 +267,7 @@ async def test_orphans_of_others_do_not_stay_zombies_for_ever(until: Callable[..
     assert not zombies() - before
 
 
-async def test_a_process_of_unknown_origin_makes_it_unverified(
-    open_agent: Any, sleepers: Any, tmp_path: Path, until: Callable[..., Awaitable[None]]
-) -> None:
+async def test_a_process_of_unknown_origin_makes_it_unverified(open_agent: Any, sleepers: Any, tmp_path: Path) -> None:
     """Contract §3: 'or `unverified` with the reason in `details`'."""
     stray = tmp_path / "stray.py"
     stray.write_text(
@@ -302,6 +286,6 @@ async def test_a_process_of_unknown_origin_makes_it_unverified(
         outcome = await agent.canceled(command, when=sleepers, locale=Locale.EN)
         [pid] = sleepers()
         os.kill(pid, 9)
-        await until(lambda: not sleepers())
+        await eventually(lambda: not sleepers())
         assert outcome.stats["terminated"] == "unverified"
         assert f"these may come from it, or from another command: sleep ({pid})" in outcome.details

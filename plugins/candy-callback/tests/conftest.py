@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import structlog
 from aiohttp import web
 from attrs import define, field, frozen
 
 from candy_callback.plugin import open_reporter
 from candy_callback.settings import CallbackSettings
 from candy_core import Callback, Delivery, Event, NotFound, PluginContext, Reporter, Secret
+from candy_core.testing.context import plugin_context
 
 
 @frozen
@@ -106,14 +106,7 @@ def keys() -> Keys:
 @pytest.fixture
 def context(keys: Keys) -> Callable[..., PluginContext]:
     def make(server_url: str | None = None) -> PluginContext:
-        return PluginContext(
-            plugin="callback",
-            agent_id="agent-001",
-            core_version="0.1.0",
-            logger=structlog.get_logger(),
-            credential=keys.lookup,
-            server_url=server_url,
-        )
+        return plugin_context("callback", credential=keys.lookup, server_url=server_url)
 
     return make
 

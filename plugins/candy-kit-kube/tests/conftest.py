@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-import structlog
 
-from candy_core import ByteLimits, PluginContext, Problem, Rule, RuleRef, Secret
+from candy_core import ByteLimits, Problem, Rule, RuleRef
+from candy_core.testing.context import plugin_context
 from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.fixtures import required
 from candy_testbed.scripted import serve as serve
 
@@ -49,27 +48,6 @@ def kubeconfig(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-async def no_credential(name: str) -> Secret:
-    raise AssertionError(f"nobody asks for the credential {name}")
-
-
-def plugin_context(limit: int = 32 * 1024 * 1024) -> PluginContext:
-    return PluginContext(
-        plugin="kubernetes",
-        agent_id="agent",
-        core_version="0.1.0",
-        logger=structlog.get_logger(),
-        credential=no_credential,
-        limits=ByteLimits(answer=limit),
-    )
-
-
-@pytest.fixture
-def make_context() -> Callable[..., PluginContext]:
-    """What the core lends to a plugin."""
-    return plugin_context
-
-
 class OpenCluster(Protocol):
     async def __call__(self, kubeconfig: Path | None = None, **options: Any) -> Cluster: ...
 
@@ -88,7 +66,7 @@ async def open_kube(tmp_path: Path) -> AsyncIterator[OpenCluster]:
                 home=options.pop("home", tmp_path / "home"),
                 service_account=options.pop("service_account", tmp_path / "service_account"),
             )
-            context = plugin_context(options.pop("limit", 32 * 1024 * 1024))
+            context = plugin_context("kubernetes", limits=ByteLimits(answer=options.pop("limit", 32 * 1024 * 1024)))
             settings = ClusterSettings(kubeconfig=kubeconfig, **options)
             return await stack.enter_async_context(open_cluster(context, settings, surroundings))
 
@@ -182,18 +160,6 @@ def vm_objects(kube_cluster: Any, kube_namespace: str) -> Objects:
     return Objects(kube_cluster, VM_RULE, kube_namespace)
 
 
-@pytest.fixture
-def eventually() -> Callable[..., Awaitable[None]]:
-    """Ask until it is so, at most 20 s."""
-
-    async def wait(is_so: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
-            while not await is_so():  # noqa: ASYNC110 the other side is no task of ours
-                await asyncio.sleep(0.02)
-
-    return wait
-
-
 THIRD = RuleResource(group="rules.example.com", version="v1", plural="thirdrules", kind="ThirdRule")
 
 
@@ -227,7 +193,7 @@ class ThirdDefinition:
 
 
 @pytest.fixture
-async def third(kube_cluster: Any, kube_namespace: str, eventually: Any) -> AsyncIterator[ThirdDefinition]:
+async def third(kube_cluster: Any, kube_namespace: str) -> AsyncIterator[ThirdDefinition]:
     """A resource that is not served before the test asks for it, and is gone after it."""
     yield ThirdDefinition(kube_cluster)
     kube_cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", THIRD.definition)

@@ -22,6 +22,7 @@ from candy_kit_kube import Cluster
 from candy_kit_kube.connections import LOOK_AGAIN_AFTER, REREAD_AFTER, Connections
 from candy_kit_kube.kubeconfig import Unusable, read_kubeconfig
 from candy_kit_kube.settings import ClusterSettings, Surroundings
+from candy_testbed import eventually
 
 Write = Callable[..., Path]
 SECRET = "very-secret-token-of-the-agent"
@@ -119,7 +120,7 @@ async def test_a_token_that_is_refused_is_read_again_once(serve: Any, kubeconfig
 
 
 async def test_without_a_kubeconfig_every_call_says_so_until_there_is_one(
-    kube_cluster: Any, tmp_path: Path, open_kube: Any, eventually: Any
+    kube_cluster: Any, tmp_path: Path, open_kube: Any
 ) -> None:
     """Contract §7: none of them: everything but Kubernetes works. The cluster is picked up when it appears."""
     cluster = await open_kube()
@@ -326,7 +327,7 @@ async def test_a_credential_plugin_is_run_again_when_its_token_is_refused(
 
 
 async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
-    kubeconfig: Write, open_kube: Any, sleepers: Any, eventually: Any
+    kubeconfig: Write, open_kube: Any, sleepers: Any
 ) -> None:
     """The port: whoever cancels a call leaves nothing of it running."""
     config = {"command": "sh", "args": ["-c", f"sleep {sleepers.seconds} & sleep {sleepers.seconds}"]}
@@ -365,7 +366,7 @@ def tls(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("inline", [False, True])
 async def test_a_client_certificate_lets_the_agent_in_and_leaves_no_key_on_the_disk(
-    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path, tls: Any, inline: bool, eventually: Any
+    serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path, tls: Any, inline: bool
 ) -> None:
     """Kubeconfig: client-certificate and client-key, as files or as data; tls-server-name is who is expected."""
     before = await asyncio.to_thread(keys_on_disk)

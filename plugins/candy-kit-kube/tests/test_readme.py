@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from candy_core import Absent, Rule, RuleBackendSpec, RuleRef, Version, params_reader, to_json
+from candy_core.testing.context import plugin_context
 from candy_kit_kube import ClusterSettings
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 async def test_a_third_rule_backend_is_one_class_and_its_mapping(
-    third: Any, kube_cluster: Any, kube_namespace: str, make_context: Any
+    third: Any, kube_cluster: Any, kube_namespace: str
 ) -> None:
     """Contract §5: `type`: integrators add more."""
     example: dict[str, Any] = {"__name__": "third_rule_plugin"}
@@ -27,7 +28,7 @@ async def test_a_third_rule_backend_is_one_class_and_its_mapping(
     assert spec.group is not None
     group = params_reader.read({"name": "g", "expr": "up", "labels": {"team": "x"}}, spec.group)
     ref = RuleRef(name="ThirdRule", namespace=kube_namespace)
-    async with spec.open(make_context(), settings) as backend:
+    async with spec.open(plugin_context("third"), settings) as backend:
         assert spec.check is not None
         assert (await spec.check(backend)).ok
         empty = Rule(ref=ref, groups=({"name": "g", "expr": " "},))

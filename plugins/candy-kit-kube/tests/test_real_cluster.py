@@ -12,6 +12,7 @@ import pytest
 
 from candy_core import Absent, Anything, BackendUnavailable, Forbidden, Invalid, Problem, Rule, RuleRef, StoredRule
 from candy_kit_kube import Cluster, CustomRuleBackend, Event, Gone
+from candy_testbed import eventually
 
 MakeRule = Callable[..., Rule]
 
@@ -63,7 +64,7 @@ async def test_without_the_definition_it_is_named_and_once_it_is_there_all_works
 
 
 async def test_an_api_server_that_is_killed_is_unavailable_and_works_once_it_is_back(
-    kube_cluster: Any, cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule, eventually: Any
+    kube_cluster: Any, cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule
 ) -> None:
     """Contract §5: 503 `backend_unavailable`; the agent itself goes on."""
     made = await backend.apply(make_rule(), Absent(), dry_run=False)
@@ -80,7 +81,7 @@ async def test_an_api_server_that_is_killed_is_unavailable_and_works_once_it_is_
 
 
 async def test_an_api_server_that_hangs_costs_a_bounded_time(
-    kube_cluster: Any, open_kube: Any, objects: Any, make_rule: MakeRule, eventually: Any
+    kube_cluster: Any, open_kube: Any, objects: Any, make_rule: MakeRule
 ) -> None:
     """It accepts and never answers: a machine that swaps, a network that drops."""
     cluster = await open_kube(kube_cluster.kubeconfig, timeout=1.0)

@@ -24,6 +24,7 @@ from candy_core import (
     Stale,
 )
 from candy_kit_kube import Gone, TooLarge, Unauthenticated
+from candy_testbed import eventually
 
 Write = Callable[..., Path]
 SECRET = "very-secret-token-of-the-agent"
@@ -167,7 +168,7 @@ async def errs_for_ever(peer: Any) -> None:
     ],
 )
 async def test_whatever_breaks_is_a_backend_that_is_unavailable(
-    serve: Any, kubeconfig: Write, open_kube: Any, behaviour: Any, eventually: Any
+    serve: Any, kubeconfig: Write, open_kube: Any, behaviour: Any
 ) -> None:
     """Contract §5: a backend without its cluster is 503 `backend_unavailable`; every call is bounded in time."""
     server = await serve(behaviour)
@@ -241,9 +242,7 @@ async def test_who_gets_no_turn_in_time_is_told_so(serve: Any, kubeconfig: Write
     await asyncio.gather(first, return_exceptions=True)
 
 
-async def test_a_cancel_in_mid_call_leaves_nothing_behind(
-    serve: Any, kubeconfig: Write, open_kube: Any, eventually: Any
-) -> None:
+async def test_a_cancel_in_mid_call_leaves_nothing_behind(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
     """The port: whoever cancels a call leaves nothing of it running; the turn is free again."""
     asked = asyncio.Event()
 

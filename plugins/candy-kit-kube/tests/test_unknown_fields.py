@@ -13,6 +13,7 @@ from candy_core import Absent, Anything, Invalid, Problem, Rule, RuleRef, Versio
 from candy_kit_kube import Cluster, CustomRuleBackend
 from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
 from candy_kit_kube.problem_paths import rule_problems
+from candy_testbed import eventually
 
 MakeRule = Callable[..., Rule]
 GROUPS: Any = [
@@ -97,7 +98,7 @@ async def test_a_create_is_one_request_where_the_fields_are_known(
 
 
 async def test_a_definition_that_forgets_a_field_later_costs_no_rule(
-    third: Any, third_backend: CustomRuleBackend, kube_cluster: Any, kube_namespace: str, eventually: Any
+    third: Any, third_backend: CustomRuleBackend, kube_cluster: Any, kube_namespace: str
 ) -> None:
     """Contract §5: a pruned field is an error. What was learned may be over; what was written then is taken back."""
 

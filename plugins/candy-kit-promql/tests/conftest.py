@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
-import structlog
 
-from candy_core import ByteLimits, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_core import ByteLimits, Item, Locale, Outcome, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
+from candy_testbed import task_run
 from candy_testbed.scripted import serve as serve
 
 
@@ -27,21 +25,6 @@ class Ask(Protocol):
     ) -> list[Outcome]: ...
 
 
-async def no_credential(name: str) -> Secret:
-    raise AssertionError(f"nobody asks for the credential {name}")
-
-
-def context(limit: int = 32 * 1024 * 1024) -> PluginContext:
-    return PluginContext(
-        plugin="prometheus",
-        agent_id="agent",
-        core_version="0.1.0",
-        logger=structlog.get_logger(),
-        credential=no_credential,
-        limits=ByteLimits(answer=limit),
-    )
-
-
 @pytest.fixture
 def ask() -> Ask:
     """Run items through the executor, each in a call of its own, and hold it to one outcome for each of them.
@@ -49,46 +32,25 @@ def ask() -> Ask:
     ``settings`` and ``params`` as a configuration and a task would write them; a text is a query.
     """
 
-    async def run(
+    async def asked(
         settings: object,
         *params: object,
         limit: int = 32 * 1024 * 1024,
-        seconds: float = 20.0,
+        seconds: float = 60.0,
         locale: Locale = Locale.EN,
         time: float | None = None,
     ) -> list[Outcome]:
         given: Any = {"url": settings} if isinstance(settings, str) else settings
         found: list[Outcome] = []
-        async with open_executor(context(limit), params_reader.read(given, MetricSettings), PROMETHEUS) as executor:
+        context = plugin_context("prometheus", limits=ByteLimits(answer=limit))
+        async with open_executor(context, params_reader.read(given, MetricSettings), PROMETHEUS) as executor:
             for index, each in enumerate(params):
                 written: Any = {"query": each} if isinstance(each, str) else each
                 item = Item(index=index, id=index, name="", params=params_reader.read(written, MetricParams))
-                circumstances = circumstance(seconds, locale, time)
-                answers = [answer async for answer in executor.run_batch([item], circumstances)]
+                run = task_run(seconds=seconds, locale=locale, instant=time)
+                answers = [answer async for answer in executor.run_batch([item], run)]
                 assert [answered for answered, _ in answers] == [index]
                 found += [outcome for _, outcome in answers]
         return found
 
-    return run
-
-
-def circumstance(seconds: float = 20.0, locale: Locale = Locale.EN, instant: float | None = None) -> Run:
-    return Run(
-        task_id="task",
-        time=time.time() if instant is None else instant,
-        locale=locale,
-        deadline=asyncio.get_running_loop().time() + seconds,
-        logger=structlog.get_logger(),
-    )
-
-
-@pytest.fixture
-def make_run() -> Callable[..., Run]:
-    """The circumstances of a call."""
-    return circumstance
-
-
-@pytest.fixture
-def make_context() -> Callable[..., PluginContext]:
-    """What the core lends to the plugin."""
-    return context
+    return asked

@@ -8,24 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import structlog
-
-from candy_core import Item, Json, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_core import Item, Json, Outcome, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
-
-
-async def no_credential(name: str) -> Secret:
-    raise AssertionError(name)
+from candy_testbed import task_run
 
 
 async def main(url: str, count: int, params: str) -> dict[str, Json]:
-    context = PluginContext(
-        plugin="prometheus",
-        agent_id="agent",
-        core_version="0.1.0",
-        logger=structlog.get_logger(),
-        credential=no_credential,
-    )
+    context = plugin_context("prometheus")
     asked = params_reader.read(params, MetricParams)
     lag = 0.0
 
@@ -37,14 +27,8 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
             lag = max(lag, time.monotonic() - before - 0.01)
 
     async def one(index: int) -> Outcome:
-        run = Run(
-            task_id="task",
-            time=1700000000.0,
-            locale=Locale.EN,
-            deadline=asyncio.get_running_loop().time() + 100,
-            logger=context.logger,
-        )
         item = Item(index=index, id=index, name="", params=asked)
+        run = task_run(seconds=100, instant=1700000000.0)
         [(_, outcome)] = [answer async for answer in executor.run_batch([item], run)]
         return outcome
 

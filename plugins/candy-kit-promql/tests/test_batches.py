@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, batch_key, dedup_key, open_executor
+from candy_testbed import task_run
 
 BODY = {
     "status": "success",
@@ -18,22 +19,21 @@ def params(**written: Any) -> MetricParams:
     return params_reader.read({"query": "m", **written}, MetricParams)
 
 
-async def run_batch(url: str, batch: list[MetricParams], context: Any, run: Any) -> dict[int, Outcome]:
+async def run_batch(url: str, batch: list[MetricParams]) -> dict[int, Outcome]:
     items = [Item(index=7 + n, id=n, name="", params=each) for n, each in enumerate(batch)]
     found: dict[int, Outcome] = {}
-    async with open_executor(context, params_reader.read({"url": url}, MetricSettings), PROMETHEUS) as executor:
-        async for index, outcome in executor.run_batch(items, run):
+    settings = params_reader.read({"url": url}, MetricSettings)
+    async with open_executor(plugin_context("prometheus"), settings, PROMETHEUS) as executor:
+        async for index, outcome in executor.run_batch(items, task_run()):
             assert index not in found
             found[index] = outcome
     return found
 
 
-async def test_one_request_serves_items_with_thresholds_of_their_own(
-    serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
-) -> None:
+async def test_one_request_serves_items_with_thresholds_of_their_own(serve: Any) -> None:
     server = await serve(lambda peer: peer.answer(BODY))
     batch = [params(threshold="80"), params(threshold="10"), params(critical="10"), params(instance_label="job")]
-    found = await run_batch(server.url, batch, make_context(), make_run())
+    found = await run_batch(server.url, batch)
     assert [found[index].status for index in range(7, 11)] == [
         ItemStatus.NORMAL,
         ItemStatus.WARNING,
@@ -43,24 +43,20 @@ async def test_one_request_serves_items_with_thresholds_of_their_own(
     assert len(server.requests) == 1
 
 
-async def test_one_failure_is_everybodys(
-    serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
-) -> None:
+async def test_one_failure_is_everybodys(serve: Any) -> None:
     server = await serve(lambda peer: peer.answer("<html>", status="500 Oops"))
-    found = await run_batch(server.url, [params(), params(threshold="1")], make_context(), make_run())
+    found = await run_batch(server.url, [params(), params(threshold="1")])
     assert {index: outcome.reason for index, outcome in found.items()} == {
         7: Reason.BAD_RESPONSE,
         8: Reason.BAD_RESPONSE,
     }
 
 
-async def test_one_explanation_of_an_empty_answer_serves_all_and_each_has_its_own_no_data(
-    serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
-) -> None:
+async def test_one_explanation_of_an_empty_answer_serves_all_and_each_has_its_own_no_data(serve: Any) -> None:
     stats = {"samples": {"totalQueryableSamples": 0, "peakSamples": 0}}
     body = {"status": "success", "data": {"resultType": "vector", "result": [], "stats": stats}}
     server = await serve(lambda peer: peer.answer(body))
-    found = await run_batch(server.url, [params(), params(no_data="critical")], make_context(), make_run())
+    found = await run_batch(server.url, [params(), params(no_data="critical")])
     assert [found[7].status, found[8].status] == [ItemStatus.WARNING, ItemStatus.CRITICAL]
     assert {outcome.reason for outcome in found.values()} == {Reason.SERIES_ABSENT}
     assert len(server.requests) == 1

@@ -9,7 +9,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from candy_core import Item, ItemStatus, Outcome, Reason, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
+from candy_testbed import task_run
 
 BUILD = {"version": "3.1.0", "revision": "abc", "goVersion": "go1.23"}
 QUERIES = [f"m{number}" for number in range(20)]
@@ -53,11 +55,9 @@ def behaviour(refusal: str, guilty: str) -> Any:
     ],
 )
 @pytest.mark.parametrize("guilty", [" or ", r"\bm7\b"])
-async def test_only_the_guilty_question_is_refused(
-    serve: Any, make_context: Any, make_run: Any, refusal: str, reason: Reason, guilty: str
-) -> None:
+async def test_only_the_guilty_question_is_refused(serve: Any, refusal: str, reason: Reason, guilty: str) -> None:
     server = await serve(behaviour(refusal, guilty))
-    found = await answers(server.url, make_context(), make_run())
+    found = await answers(server.url, plugin_context("prometheus"), task_run())
     refused = {query for query, outcome in found.items() if outcome.status is ItemStatus.FAILED}
     assert refused == {query for query in QUERIES if re.search(guilty, query)}
     assert {found[query].reason for query in refused} <= {reason}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from candy_core import ItemStatus, Outcome, Reason
+from candy_core.testing.context import plugin_context
+from candy_testbed import task_run
 
 SERIES = {"metric": {"instance": "a"}, "value": [1, "1"]}
 OK = {"status": "success", "data": {"resultType": "vector", "result": [SERIES]}}
@@ -309,9 +310,7 @@ async def test_what_repeats_the_credential_is_not_repeated(serve: Any, ask: Any,
     assert "hush" not in repr(outcome)
 
 
-async def test_many_items_at_once_each_get_their_own_outcome(
-    serve: Any, make_context: Callable[..., Any], make_run: Callable[..., Any]
-) -> None:
+async def test_many_items_at_once_each_get_their_own_outcome(serve: Any) -> None:
     from candy_core import Item, params_reader
     from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 
@@ -329,10 +328,10 @@ async def test_many_items_at_once_each_get_their_own_outcome(
 
     async def one(executor: Any, number: int) -> tuple[int, Outcome]:
         item = Item(index=number, id=number, name="", params=MetricParams(query=str(number)))
-        [answer] = [each async for each in executor.run_batch([item], make_run())]
+        [answer] = [each async for each in executor.run_batch([item], task_run())]
         return answer  # type: ignore[no-any-return]  # the executor comes as Any
 
-    async with open_executor(make_context(), settings, PROMETHEUS) as executor:
+    async with open_executor(plugin_context("prometheus"), settings, PROMETHEUS) as executor:
         found = await asyncio.gather(*(one(executor, number) for number in range(90)))
     reasons = [Reason.UNREACHABLE, Reason.BAD_RESPONSE, Reason.OK]
     assert [(index, outcome.reason) for index, outcome in found] == [(n, reasons[n % 3]) for n in range(90)]

@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 from candy_core import Item, Outcome, Reason, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
+from candy_testbed import task_run
 
 TIMEOUT = 1.0
 HELD = 2.5
@@ -18,9 +20,7 @@ ANSWER = (
 )
 
 
-async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers(
-    serve: Any, make_context: Any, make_run: Any
-) -> None:
+async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers(serve: Any) -> None:
     holds = asyncio.Event()
 
     async def slow(peer: Any) -> None:
@@ -35,11 +35,12 @@ async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers
             "quick": {"url": (await serve(lambda peer: peer.answer(ANSWER))).url, "timeout": TIMEOUT},
         }
     }
-    async with open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor:
+    read = params_reader.read(settings, MetricSettings)
+    async with open_executor(plugin_context("prometheus"), read, PROMETHEUS) as executor:
 
         async def outcome(datasource: str) -> Outcome:
             item = Item(index=0, id=0, name="", params=MetricParams(query="m", datasource=datasource))
-            [(_, found)] = [pair async for pair in executor.run_batch([item], make_run())]
+            [(_, found)] = [pair async for pair in executor.run_batch([item], task_run())]
             return found
 
         async with asyncio.TaskGroup() as group:

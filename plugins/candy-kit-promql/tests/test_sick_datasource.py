@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from candy_core import Item, Run, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricExecutor, MetricParams, MetricSettings, batch_key, open_executor
+from candy_testbed import eventually, task_run
 
 CONNECTIONS = 4
 NEVER = 3600
@@ -42,19 +44,13 @@ async def values(executor: MetricExecutor, run: Run, queries: Sequence[str], dat
     return [found[index] for index in range(len(queries))]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # what a server sees has no event of its own
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     ("pattern", "more"),
     [("vector({})", 1), ("{}", 0)],  # a server that does not say what it is, is asked for that only if it may matter
     ids=["together", "alone"],
 )
 async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_hang(
-    serve: Any, prometheus: str, make_context: Any, make_run: Any, pattern: str, more: int
+    serve: Any, prometheus: str, pattern: str, more: int
 ) -> None:
     """The setting ``max_connections``: those to a datasource are its own."""
     sick = await serve(hangs)
@@ -63,14 +59,15 @@ async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_han
         "max_connections": CONNECTIONS,
     }
     queries = [pattern.format(number) for number in range(100)]
+    read = params_reader.read(settings, MetricSettings)
     async with (
-        open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor,
+        open_executor(plugin_context("prometheus"), read, PROMETHEUS) as executor,
         asyncio.TaskGroup() as group,
     ):
-        hanging = group.create_task(values(executor, make_run(NEVER), queries, "sick"))
-        await until(lambda: sick.connections == CONNECTIONS + more)
+        hanging = group.create_task(values(executor, task_run(seconds=NEVER), queries, "sick"))
+        await eventually(lambda: sick.connections == CONNECTIONS + more)
         async with asyncio.timeout(20):
-            found = await values(executor, make_run(), queries, "well")
+            found = await values(executor, task_run(), queries, "well")
             assert found == [str(number) for number in range(100)]
         assert sick.connections == CONNECTIONS + more, (
             "the healthy one is done, and the sick one has no more than before"
@@ -82,9 +79,7 @@ async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_han
         hanging.cancel()
 
 
-async def test_a_large_answer_waits_for_one_of_another_datasource_and_no_more(
-    serve: Any, make_context: Any, make_run: Any
-) -> None:
+async def test_a_large_answer_waits_for_one_of_another_datasource_and_no_more(serve: Any) -> None:
     sent: list[bytes] = []
     first_ends = asyncio.Event()
 
@@ -107,17 +102,18 @@ async def test_a_large_answer_waits_for_one_of_another_datasource_and_no_more(
         },
         "batch_size": 0,
     }
+    read = params_reader.read(settings, MetricSettings)
     async with (
-        open_executor(make_context(), params_reader.read(settings, MetricSettings), PROMETHEUS) as executor,
+        open_executor(plugin_context("prometheus"), read, PROMETHEUS) as executor,
         asyncio.TaskGroup() as group,
     ):
-        run = make_run(NEVER)
+        run = task_run(seconds=NEVER)
         first = group.create_task(values(executor, run, ["first"], "slow"))
-        await until(lambda: len(sent) == 1)
+        await eventually(lambda: len(sent) == 1)
         waiting = group.create_task(values(executor, run, [f"m{number}" for number in range(5)], "slow"))
-        await until(lambda: len(sent) == 6)
+        await eventually(lambda: len(sent) == 6)
         healthy = group.create_task(values(executor, run, ["m"], "quick"))
-        await until(lambda: len(sent) == 7)
+        await eventually(lambda: len(sent) == 7)
         first_ends.set()
         async with asyncio.timeout(20):
             assert (await first, await healthy) == (["5"], ["5"])

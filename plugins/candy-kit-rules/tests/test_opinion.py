@@ -13,6 +13,7 @@ from attrs import Factory, define
 from structlog.testing import capture_logs
 
 from candy_core import Invalid, Problem, Rule, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
@@ -25,7 +26,6 @@ from candy_kit_rules import (
 )
 from candy_kit_rules.questions import Question
 from candy_testbed import VictoriaMetrics
-from candy_testbed.metric_plugin import lent_to
 from candy_testbed.requirement import required
 
 Check = Callable[..., Any]
@@ -40,7 +40,7 @@ def check(make_rule: Callable[..., Rule]) -> Check:
     ) -> list[Problem]:
         rules: list[Any] = [{"alert": f"A{index}", "expr": text} for index, text in enumerate(expressions)]
         source = params_reader.read({"url": url}, RuleDatasource)
-        async with open_checker(lent_to("rules"), dialect, source, question) as checker:
+        async with open_checker(plugin_context("rules"), dialect, source, question) as checker:
             return list(await checker(make_rule({"name": "g", "rules": rules})))
 
     return found
@@ -137,7 +137,7 @@ async def test_what_the_server_took_is_not_asked_again_until_it_is_old(
 ) -> None:
     now = 1000.0
     source = params_reader.read({"url": stand_in.url}, RuleDatasource)
-    async with opinion.open_opinion(lent_to("rules"), source, ask_prometheus, clock=lambda: now) as asked:
+    async with opinion.open_opinion(plugin_context("rules"), source, ask_prometheus, clock=lambda: now) as asked:
         assert asked is not None
         for seconds, requests in [(0.0, 1), (opinion.KEPT_SECONDS - 1, 1), (1.0, 2)]:
             now += seconds
@@ -161,7 +161,7 @@ async def test_a_server_that_is_not_there_is_left_alone_for_a_while(stand_in: St
     now = 1000.0
     source = params_reader.read({"url": stand_in.url}, RuleDatasource)
     stand_in.status = 503
-    async with opinion.open_opinion(lent_to("rules"), source, ask_prometheus, clock=lambda: now) as asked:
+    async with opinion.open_opinion(plugin_context("rules"), source, ask_prometheus, clock=lambda: now) as asked:
         assert asked is not None
         assert await asked.of(["up"]) == {}
         stand_in.status = 200
@@ -184,7 +184,7 @@ async def test_a_cancelled_check_leaves_no_question_behind(check: Check, stand_i
 
 
 async def test_without_a_datasource_nothing_is_opened() -> None:
-    async with opinion.open_opinion(lent_to("rules"), None, ask_prometheus) as nobody:
+    async with opinion.open_opinion(plugin_context("rules"), None, ask_prometheus) as nobody:
         assert nobody is None
     with pytest.raises(Invalid, match="expected a url"):
         params_reader.read({"bearer_token": "x"}, RuleDatasource)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from candy_core import Rule, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
@@ -18,7 +19,6 @@ from candy_kit_rules import (
     ask_prometheus,
     open_checker,
 )
-from candy_testbed.metric_plugin import lent_to
 from candy_testbed.rule_files import rule_file_id, rule_files
 
 prometheus_files = pytest.mark.parametrize("file", rule_files("prometheus"), ids=rule_file_id)
@@ -42,7 +42,7 @@ async def test_prometheus_rules_pass(
     groups = groups_of(file)
     datasource = params_reader.read({"url": prometheus}, RuleDatasource)
     for source in (None, datasource):
-        async with open_checker(lent_to("rules"), PROMETHEUS_RULES, source, ask_prometheus) as check:
+        async with open_checker(plugin_context("rules"), PROMETHEUS_RULES, source, ask_prometheus) as check:
             assert await check(make_rule(*groups)) == []
     if file.stem != "newer":
         assert promtool(typed_groups_of(file)) == "", "the file itself is wrong"
@@ -55,7 +55,7 @@ async def test_victoriametrics_rules_pass(
     groups = groups_of(file)
     datasource = params_reader.read({"url": victoriametrics}, RuleDatasource)
     for source in (None, datasource):
-        async with open_checker(lent_to("rules"), VICTORIAMETRICS_RULES, source, ask_long_ago) as check:
+        async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, source, ask_long_ago) as check:
             assert await check(make_rule(*groups)) == []
     if file.stem != "newer":
         assert vmalert(typed_groups_of(file)) == "", "the file itself is wrong"
@@ -65,5 +65,5 @@ async def test_victoriametrics_rules_pass(
 async def test_what_prometheus_takes_vmalert_takes_too(make_rule: Callable[..., Rule], file: Path) -> None:
     """PrometheusRules are converted into VMRules; but for Prometheus' links they hold the same."""
     groups = [group for group in groups_of(file) if "query_offset" not in group]
-    async with open_checker(lent_to("rules"), VICTORIAMETRICS_RULES, None, ask_long_ago) as check:
+    async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, None, ask_long_ago) as check:
         assert [problem for problem in await check(make_rule(*groups)) if "graphLink" not in problem.message] == []

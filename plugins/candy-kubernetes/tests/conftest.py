@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +59,6 @@ def make_node(kube_cluster: KubeCluster) -> Iterator[Any]:
     kube_cluster.mend()
     for name in made:
         kube_cluster.api.delete("v1", "Node", name)
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
-    """Ask until it is so, at most 20 s."""
-
-    async def wait(is_so: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
-            while not await is_so():  # noqa: ASYNC110 the other side is no task of ours
-                await asyncio.sleep(0.02)
-
-    return wait
 
 
 @pytest.fixture

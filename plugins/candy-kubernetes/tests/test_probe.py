@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 import pytest
 
 from candy_core import ClusterInfo, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_kube import Surroundings
 from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 from candy_testbed import KubeCluster
 from candy_testbed.kube.node_metrics import NodeMetrics
-from candy_testbed.kubernetes_plugin import lent
 
 OpenProbe: TypeAlias = Callable[..., AbstractAsyncContextManager[KubernetesProbe]]
 
@@ -28,7 +28,8 @@ def open_figures(surroundings: Surroundings) -> OpenProbe:
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[KubernetesProbe]:
-        async with open_probe(lent(), params_reader.read(settings, KubernetesSettings), surroundings) as probe:
+        read = params_reader.read(settings, KubernetesSettings)
+        async with open_probe(plugin_context("kubernetes"), read, surroundings) as probe:
             yield probe
 
     return opened

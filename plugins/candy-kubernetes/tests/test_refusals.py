@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from candy_core import Locale, Outcome
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open
 
 RIGHTS = {
@@ -47,7 +47,7 @@ async def test_a_right_that_is_missing_is_named(open_agent: Open, stranger: Path
 
 
 async def test_the_right_to_see_endpoint_slices_is_named_when_it_is_the_one_that_is_missing(
-    kube_cluster: KubeCluster, kube_namespace: str, open_agent: Open, tmp_path: Path, eventually: Any
+    kube_cluster: KubeCluster, kube_namespace: str, open_agent: Open, tmp_path: Path
 ) -> None:
     token = kube_cluster.service_account_token(kube_namespace, "half")
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "half"}}

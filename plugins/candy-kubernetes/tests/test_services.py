@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from candy_core import Locale
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.kubernetes_plugin import Agent, Objects
 
 
@@ -94,7 +94,6 @@ async def test_a_real_controllers_slices(
     kube_cluster: KubeCluster,
     kube_controller_manager: Any,
     make_node: Any,
-    eventually: Any,
 ) -> None:
     service(objects, "web")
     spec = {"containers": [{"name": "app", "image": "app:1"}], "nodeName": make_node()}

@@ -12,7 +12,7 @@ from candy_core import Json, Locale
 from candy_kubernetes.checks import CHECKS
 from candy_kubernetes.checks.workloads import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
 from candy_kubernetes.params import CheckName, KubernetesParams
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.kubernetes_plugin import Agent, Objects
 
 
@@ -111,7 +111,7 @@ async def test_a_status_that_is_about_an_older_spec_is_not_believed(
 
 
 async def test_a_real_controllers_deployment(
-    agent: Agent, objects: Objects, kube_cluster: KubeCluster, kube_controller_manager: Any, eventually: Any
+    agent: Agent, objects: Objects, kube_cluster: KubeCluster, kube_controller_manager: Any
 ) -> None:
     """Its status is an offence until its pods run, and again from the moment on that more are asked for."""
     objects.workload("Deployment", "web", replicas=2)

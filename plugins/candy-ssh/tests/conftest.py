@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-import structlog
 from attrs import frozen
 
-from candy_core import ByteLimits, Health, Item, Locale, NotFound, Outcome, PluginContext, Run, Secret, params_reader
+from candy_core import ByteLimits, Health, Item, Locale, Outcome, params_reader
+from candy_core.testing.context import plugin_context
 from candy_ssh import plugin
 from candy_ssh.executor import SshExecutor
-from candy_testbed import Sshd
+from candy_testbed import Sshd, task_run
 from candy_testbed.ssh_hosts import USER
 
 ROOT = os.geteuid() == 0
@@ -53,14 +53,8 @@ class Agent:
         return params_reader.read({**self.defaults, **params}, spec.params)
 
     async def run(self, *, locale: Locale = Locale.EN, **params: Any) -> Outcome:
-        run = Run(
-            task_id="task",
-            time=0.0,
-            locale=locale,
-            deadline=asyncio.get_running_loop().time() + 60,
-            logger=structlog.get_logger(),
-        )
-        return await self.executor.run(Item(index=0, id=1, name="", params=self.params(**params)), run)
+        item = Item(index=0, id=1, name="", params=self.params(**params))
+        return await self.executor.run(item, task_run(locale=locale))
 
     async def cut(
         self, seconds: float = 0.5, when: Awaitable[object] | None = None, *, grace: float = GRACE, **params: Any
@@ -103,22 +97,8 @@ def open_agent(sshd: Sshd, ssh_keys: Path, tmp_path: Path) -> Open:
             "credentials": {"login": {"username": me(), "private_key_file": str(ssh_keys / "login")}},
             **settings,
         }
-
-        async def credential(name: str) -> Secret:
-            try:
-                return Secret((stored or {})[name])
-            except KeyError:
-                raise NotFound(name) from None
-
         [spec] = plugin.candy_executors()
-        context = PluginContext(
-            plugin="ssh",
-            agent_id="agent",
-            core_version="0.1.0",
-            logger=structlog.get_logger(),
-            credential=credential,
-            limits=ByteLimits(output=LIMIT),
-        )
+        context = plugin_context("ssh", stored or {}, limits=ByteLimits(output=LIMIT))
         usual = {"host": "127.0.0.1", "port": sshd.port, "credential": "login"} if defaults is None else defaults
         read = params_reader.read({key: value for key, value in given.items() if value is not None}, spec.settings)
         async with spec.open(context, read) as executor:

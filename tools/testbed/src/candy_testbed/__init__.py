@@ -6,7 +6,9 @@ from candy_testbed.metric_server import MetricServer
 from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.server import LoopbackServer, MissingServer, NotReady, free_port
 from candy_testbed.sshd import Account, Sshd, ssh_certificate, ssh_keygen
+from candy_testbed.task_run import task_run
 from candy_testbed.victoriametrics import VictoriaMetrics
+from candy_testbed.waiting import eventually
 
 __all__ = [
     "Account",
@@ -22,7 +24,9 @@ __all__ = [
     "Prometheus",
     "Sshd",
     "VictoriaMetrics",
+    "eventually",
     "free_port",
     "ssh_certificate",
     "ssh_keygen",
+    "task_run",
 ]

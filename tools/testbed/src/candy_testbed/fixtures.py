@@ -20,6 +20,7 @@ from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.requirement import REQUIRE as REQUIRE
 from candy_testbed.requirement import give_up as give_up
 from candy_testbed.requirement import required as required
+from candy_testbed.running_agent import StartAgent, agent_running
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers, sleepers_gone
 from candy_testbed.ssh_hosts import Hosts, accounts, hosts
@@ -112,6 +113,12 @@ def ssh_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         except MissingServer as missing:
             give_up(missing)
         yield running
+
+
+@pytest.fixture
+def start_agent() -> StartAgent:
+    """Starts the whole agent as a process: ``async with start_agent(CANDY_BASH_GRACE="0.2") as agent``."""
+    return agent_running
 
 
 @pytest.fixture

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-import structlog
 from attrs import frozen
 
-from candy_core import ByteLimits, Health, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
+from candy_core import ByteLimits, Health, Item, Locale, Outcome, params_reader
+from candy_core.testing.context import plugin_context
 from candy_kit_kube import Surroundings
 from candy_kubernetes.executor import KubernetesExecutor, open_executor
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.plugin import check as check_health
 from candy_kubernetes.settings import KubernetesSettings
 from candy_testbed.kube.cluster import KubeCluster
+from candy_testbed.task_run import task_run
 
 ANSWER = 32 * 1024 * 1024
-
-
-async def no_credential(name: str) -> Secret:
-    """For a plugin that has all its secrets in its settings."""
-    raise AssertionError(f"nobody asks for the credential {name}")
-
-
-def lent(limit: int = ANSWER) -> PluginContext:
-    """What the core lends to the plugin; ``limit`` bounds an answer, in bytes."""
-    return PluginContext(
-        plugin="kubernetes",
-        agent_id="agent",
-        core_version="0.1.0",
-        logger=structlog.get_logger(),
-        credential=no_credential,
-        limits=ByteLimits(answer=limit),
-    )
 
 
 @frozen
@@ -54,13 +37,7 @@ class Agent:
         self, *params: Mapping[str, Any], later: float = 0.0, locale: Locale = Locale.EN
     ) -> list[Outcome]:
         """Items of one task in one call."""
-        run = Run(
-            task_id="task",
-            time=time.time() + later,
-            locale=locale,
-            deadline=asyncio.get_running_loop().time() + 20,
-            logger=structlog.get_logger(),
-        )
+        run = task_run(instant=time.time() + later, locale=locale)
         items = [
             Item(index=index, id=index, name="", params=params_reader.read(each, KubernetesParams))
             for index, each in enumerate(params)
@@ -85,7 +62,8 @@ def opener(surroundings: Surroundings) -> Open:
     @asynccontextmanager
     async def opened(*, limit: int = ANSWER, **settings: Any) -> AsyncIterator[Agent]:
         read = params_reader.read(settings, KubernetesSettings)
-        async with open_executor(lent(limit), read, surroundings) as executor:
+        context = plugin_context("kubernetes", limits=ByteLimits(answer=limit))
+        async with open_executor(context, read, surroundings) as executor:
             yield Agent(executor)
 
     return opened

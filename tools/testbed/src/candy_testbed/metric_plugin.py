@@ -10,12 +10,10 @@ Each plugin's conftest makes its ``open_agent`` of it::
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
-import structlog
 from attrs import frozen
 
 from candy_core import (
@@ -25,33 +23,16 @@ from candy_core import (
     Json,
     Locale,
     Outcome,
-    PluginContext,
     Reason,
-    Run,
-    Secret,
     params_reader,
 )
+from candy_core.testing.context import plugin_context
 from candy_core.testing.executor import Case, Flood, Subject
 from candy_kit_promql import MetricExecutor, MetricParams
 from candy_testbed.hostile import BEHAVIOURS
+from candy_testbed.task_run import task_run
 
 MetricSpec: TypeAlias = ExecutorSpec[MetricParams, Any]
-
-
-async def no_credential(name: str) -> Secret:
-    """For a plugin that has all its secrets in its settings."""
-    raise AssertionError(f"nobody asks for the credential {name}")
-
-
-def lent_to(plugin: str) -> PluginContext:
-    """What the core lends to a plugin of that name."""
-    return PluginContext(
-        plugin=plugin,
-        agent_id="agent",
-        core_version="0.1.0",
-        logger=structlog.get_logger(),
-        credential=no_credential,
-    )
 
 
 @frozen
@@ -62,10 +43,10 @@ class Agent:
     executor: MetricExecutor
 
     async def run(
-        self, *params: Any, time_: float | None = None, seconds: float = 20.0, locale: Locale = Locale.ZH_CN
+        self, *params: Any, time_: float | None = None, seconds: float = 60.0, locale: Locale = Locale.ZH_CN
     ) -> list[Outcome]:
         """One call for each of ``params``, all at once; a text is a query."""
-        run = _run(time.time() if time_ is None else time_, seconds, locale)
+        run = task_run(seconds=seconds, instant=time_, locale=locale)
 
         async def one(index: int, written: Any) -> Outcome:
             item = self._item(index, {"query": written} if isinstance(written, str) else written)
@@ -79,7 +60,7 @@ class Agent:
         """Items of one task, in calls as the core makes them of their keys."""
         assert self.spec.batch_key is not None
         assert self.spec.dedup_key is not None
-        run = _run(time_, 20.0, Locale.ZH_CN)
+        run = task_run(instant=time_, locale=Locale.ZH_CN)
         calls: dict[object, list[Item[MetricParams]]] = {}
         for index, query in enumerate(queries):
             item = self._item(index, {"query": query, **more})
@@ -114,7 +95,7 @@ def opener(plugin: str, spec: MetricSpec) -> Open:
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[Agent]:
-        async with spec.open(lent_to(plugin), params_reader.read(settings, spec.settings)) as executor:
+        async with spec.open(plugin_context(plugin), params_reader.read(settings, spec.settings)) as executor:
             assert isinstance(executor, MetricExecutor)
             yield Agent(spec, executor)
 
@@ -163,13 +144,3 @@ def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: M
 
 def _of(datasource: str) -> dict[str, Json]:
     return {"query": "up", "datasource": datasource}
-
-
-def _run(instant: float, seconds: float, locale: Locale) -> Run:
-    return Run(
-        task_id="task",
-        time=instant,
-        locale=locale,
-        deadline=asyncio.get_running_loop().time() + seconds,
-        logger=structlog.get_logger(),
-    )

@@ -13,9 +13,9 @@ import attrs
 import yaml
 
 from candy_core import Absent, Json, Problem, Rule, RuleBackendSpec, RuleRef, StoredRule, params_reader
+from candy_core.testing.context import plugin_context
 from candy_core.testing.rule_backend import BadRule, Subject
 from candy_testbed.kube.cluster import DEFINITIONS, KubeCluster
-from candy_testbed.metric_plugin import lent_to
 
 Groups: TypeAlias = tuple[Mapping[str, Json], ...]
 
@@ -130,7 +130,7 @@ async def kept(
 ) -> tuple[StoredRule, Sequence[Problem]]:
     """The rule as it reads back after it was checked and written, and what was found wrong with it."""
     read: Any = params_reader.read({"kubeconfig": str(cluster.kubeconfig), **settings}, spec.settings)
-    async with spec.open(lent_to(plugin), read) as backend:
+    async with spec.open(plugin_context(plugin), read) as backend:
         problems = await backend.validate(rule)
         await backend.apply(rule, Absent(), dry_run=False)
         return await backend.get(rule.ref), problems

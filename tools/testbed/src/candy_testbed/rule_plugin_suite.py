@@ -14,8 +14,8 @@ import yaml
 from attrs import frozen
 
 from candy_core import BackendUnavailable, Invalid, Rule, RuleBackendSpec, RuleRef, params_reader, to_json
+from candy_core.testing.context import plugin_context
 from candy_testbed.kube.cluster import KubeCluster
-from candy_testbed.metric_plugin import lent_to
 from candy_testbed.rule_files import rule_files
 from candy_testbed.rule_plugin import departures, group_schema, kept
 
@@ -69,7 +69,7 @@ class RulePluginSuite:
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
         assert spec.check is not None
         rule = Rule(ref=RuleRef(name="a"), groups=({"name": "g", "rules": [{"alert": "a", "expr": "", "for": "x"}]},))
-        async with spec.open(lent_to(self.entry_point), params_reader.read({}, spec.settings)) as backend:
+        async with spec.open(plugin_context(self.entry_point), params_reader.read({}, spec.settings)) as backend:
             problems = await backend.validate(rule)
             assert [problem.path for problem in problems] == ["$.groups[0].rules[0].expr", "$.groups[0].rules[0].for"]
             with pytest.raises(BackendUnavailable):

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import frozen
 
+from candy_testbed.waiting import eventually
+
+
+def processes(ours: Callable[[Sequence[str]], bool]) -> list[int]:
+    """The ids of all processes whose command line is ``ours``, zombies left out.
+
+    Found in ``/proc``, with none of the means that the agent has.
+    """
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_text(errors="replace").split("\0")[:-1]
+            state = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z" and ours(words):
+            found.append(int(folder.name))
+    return found
+
 
 @frozen
 class Sleepers:
-    """Processes ``sleep SECONDS``: nobody else sleeps for so long. Called, it gives their ids, zombies left out."""
+    """Processes ``sleep SECONDS``: nobody else sleeps for so long. Called, it gives their ids."""
 
     seconds: str
 
     def __call__(self) -> list[int]:
-        """Found in ``/proc``, with none of the means that the agent has."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if words[0].endswith(b"sleep") and self.seconds.encode() in words and state != "Z":
-                found.append(int(folder.name))
-        return found
+        """See :func:`processes`."""
+        return processes(lambda words: bool(words) and words[0].endswith("sleep") and self.seconds in words)
 
-    async def begun(self, count: int = 1, within: float = 20.0) -> None:
-        """Wait until there are as many. Raises ``TimeoutError``."""
-        async with asyncio.timeout(within):
-            while len(self()) < count:  # noqa: ASYNC110  # nobody tells when a process begins
-                await asyncio.sleep(0.02)
+    async def begun(self, count: int = 1) -> None:
+        """Wait until there are as many."""
+        await eventually(lambda: len(self()) >= count)
 
 
 @contextmanager

@@ -1,0 +1,30 @@
+"""The context of a plugin that a test opens itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from candy_core.errors import NotFound
+from candy_core.model.secret import Secret
+from candy_core.ports.context import PluginContext
+from candy_core.version import __version__
+
+
+def plugin_context(plugin: str, credentials: Mapping[str, str] = {}, **fields: Any) -> PluginContext:
+    """What the core lends to the plugin of that name.
+
+    ``credentials`` are looked up late, as the agent's own are: what a test changes in them is seen. ``fields`` are
+    further ones of :class:`~candy_core.PluginContext`.
+    """
+
+    async def credential(name: str) -> Secret:
+        try:
+            return Secret(credentials[name])
+        except KeyError:
+            raise NotFound(f"no credential {name!r}: the test has to give it in `credentials`") from None
+
+    made = {"agent_id": "agent", "core_version": __version__, "logger": structlog.get_logger()}
+    return PluginContext(plugin=plugin, **{"credential": credential, **made, **fields})

@@ -1,0 +1,21 @@
+"""The circumstances of a task, for tests that ask an executor themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from candy_core import Locale, Run
+
+
+def task_run(*, seconds: float = 60.0, instant: float | None = None, locale: Locale = Locale.EN) -> Run:
+    """A run that has so many ``seconds`` left, of a task that began at ``instant`` (default: now)."""
+    return Run(
+        task_id="task",
+        time=time.time() if instant is None else instant,
+        locale=locale,
+        deadline=asyncio.get_running_loop().time() + seconds,
+        logger=structlog.get_logger(),
+    )
