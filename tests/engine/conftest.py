@@ -244,7 +244,7 @@ class Bench:
 
     async def result(self, task_id: str) -> dict[str, Any]:
         """Wait for a task's end, and give its result object."""
-        state = await self.store.wait(task_id, Until.ENDED, 20)
+        state = await self.store.wait(task_id, Until.ENDED, 120)
         assert state is not None
         assert state.status.ended, state
         return await self.so_far(task_id)

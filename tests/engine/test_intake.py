@@ -174,7 +174,7 @@ async def test_a_draining_agent_takes_no_more_tasks_cancels_what_waits_and_lets_
     await eventually(lambda: len(bench.stage.entered) == 2)
     waits = await bench.submit(item("waits"))
     async with asyncio.TaskGroup() as group:
-        draining = group.create_task(bench.engine.drain(0.5))
+        draining = group.create_task(bench.engine.drain(60))
         await eventually(lambda: bench.engine.draining)
         with pytest.raises(Draining):
             await bench.submit(item("late"))

@@ -20,7 +20,7 @@ async def test_a_place_that_is_given_to_somebody_who_leaves_in_the_same_moment_i
     leaving, next_one = await waiting(limiter), await waiting(limiter)
     limiter.release()
     leaving.cancel()
-    await asyncio.wait((leaving, next_one), timeout=5)
+    await asyncio.wait((leaving, next_one), timeout=60)
     assert leaving.cancelled()
     assert next_one.done()
     limiter.release()
@@ -47,7 +47,7 @@ async def test_whoever_comes_later_does_not_overtake_those_who_wait() -> None:
     limit = 2
     assert not limiter.take()
     limiter.wake()
-    await asyncio.wait((first,), timeout=5)
+    await asyncio.wait((first,), timeout=60)
     assert first.done()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -73,19 +72,22 @@ async def test_warnings_are_told_in_the_tasks_message(bench: Bench) -> None:
 
 async def test_an_item_that_takes_too_long_is_cut_off_and_the_others_are_not_delayed(bench: Bench) -> None:
     """Contract §2: item "timeout (from the item's own start…)"."""
-    document = await bench.run(item(1, act="hang", timeout=0.1), item(2))
+    document = await bench.run(item(1, act="hang", timeout=1), item(2))
     results = by_id(document)
     assert results[1]["reason"] == "timeout"
-    assert results[1]["duration"] >= 100
+    assert results[1]["duration"] >= 1000
     assert results[2]["reason"] == "ok"
-    assert results[2]["duration"] < 100
+    assert results[2]["duration"] < results[1]["duration"]
+    log = await bench.store.read_log(document["task_id"])
+    assert log is not None
+    assert [entry.item_id for entry in log.entries if entry.event == "item_ended"] == [2, 1]
     assert document["status"] == "completed"
 
 
 async def test_a_task_cut_off_by_its_timeout_is_failed_and_keeps_what_has_finished(bench: Bench) -> None:
     """Contract §2: "one cut off by its timeout … is failed. What has finished by then is always kept and reported"."""
     items = [item(index, "slow", act="hang" if index else "answer") for index in range(6)]
-    document = await bench.run(*items, timeout=0.2)
+    document = await bench.run(*items, timeout=2)
     assert document["status"] == "failed"
     assert "timed out" in document["message"]
     assert [result["reason"] for result in document["results"]] == ["ok"] + ["timeout"] * 5
@@ -232,11 +234,10 @@ async def test_only_unreachable_and_timeout_are_tried_again(bench: Bench) -> Non
 
 
 async def test_retries_end_with_the_items_time(bench: Bench) -> None:
-    began = time.monotonic()
+    """It has ended before its retries were used up: they would have taken minutes."""
     document = await bench.run(item(1, act="unreachable", retries=10, timeout=0.6))
     assert by_id(document)[1]["reason"] == "unreachable"
     assert bench.stage.attempts[1] < 6
-    assert time.monotonic() - began < 5
 
 
 async def test_all_items_are_asked_about_one_instant(bench: Bench) -> None:
@@ -330,7 +331,7 @@ class TestBatches:
         document = await bench.run(
             item(1, "batch", batch="k", act="hang", timeout=0.1),
             item(2, "batch", batch="k"),
-            timeout=5,
+            timeout=60,
         )
         assert [result["reason"] for result in document["results"]] == ["timeout", "ok"]
         assert document["status"] == "completed"
@@ -340,14 +341,14 @@ class TestBatches:
         async with engine_at_work() as bench:
             acts = ["answer", "hang", "answer"]
             document = await bench.run(
-                *(item(index, "batch", batch="k", act=act, timeout=1) for index, act in enumerate(acts))
+                *(item(index, "batch", batch="k", act=act, timeout=2) for index, act in enumerate(acts))
             )
             assert bench.stage.batches == [[0, 1, 2]]
             assert [result["reason"] for result in document["results"]] == ["ok", "timeout", "timeout"]
             assert document["status"] == "completed"
 
     async def test_a_batch_that_goes_on_after_its_last_answer_is_not_waited_for(self, bench: Bench) -> None:
-        document = await bench.run(item(1, "batch", batch="k"), item(2, "batch", batch="k", act="linger"), timeout=5)
+        document = await bench.run(item(1, "batch", batch="k"), item(2, "batch", batch="k", act="linger"), timeout=60)
         assert [result["status"] for result in document["results"]] == ["normal", "normal"]
         assert document["status"] == "completed"
 
@@ -364,7 +365,7 @@ class TestBatches:
 
     async def test_an_index_that_is_none_costs_its_own_batch_alone(self, bench: Bench) -> None:
         """Contract §2: "Every item of the request has exactly one result once the task has ended"."""
-        document = await bench.run(item(1, "batch", batch="k", act="no_index"), item(2, "test"), timeout=5)
+        document = await bench.run(item(1, "batch", batch="k", act="no_index"), item(2, "test"), timeout=60)
         assert [result["reason"] for result in document["results"]] == ["plugin_error", "ok"]
         assert document["status"] == "completed"
 

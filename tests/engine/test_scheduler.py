@@ -105,7 +105,7 @@ async def test_a_claim_that_fails_is_tried_again_and_not_as_fast_as_it_can() -> 
         bench.limits["tasks"] = 2
         task_id = await bench.submit(item(1))
         began = time.monotonic()
-        await eventually(lambda: store.refused == 5)
+        await eventually(lambda: store.refused >= 5)
         assert time.monotonic() - began > 1.5, "two rooms, and a second between two attempts in one of them"
         store.refused = 10
         assert (await bench.result(task_id))["status"] == "completed"
