@@ -71,7 +71,7 @@ class Agent:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -91,7 +91,7 @@ def test_version_waits_for_no_web_server() -> None:
         "import sys; from candy_core.cli import main; main(['--version'], standalone_mode=False)\n"
         "print('aiohttp' in sys.modules)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert answer.stdout.split() == [__version__, "False"]
 
 
@@ -239,7 +239,7 @@ def test_serve_logs_json_on_stdout_and_ends_with_0_after_sigterm(agent: Agent) -
         while first and json.loads(first)["event"] != "ready":
             first = process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        rest, errors = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=300)
     finally:
         if process.poll() is None:
             process.kill()

@@ -88,7 +88,7 @@ def test_warnings_of_python_are_logged_too() -> None:
     code = (
         "import warnings; from candy_core.log_output import configure; configure(); warnings.warn('old', UserWarning)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert "UserWarning: old" in json.loads(answer.stdout)["event"]
     assert answer.stderr == ""
 
@@ -198,15 +198,15 @@ def test_a_closed_or_full_output_stops_nobody() -> None:
 
 def test_a_line_below_the_level_costs_next_to_nothing_and_others_little() -> None:
     code = """
-import timeit, structlog
+import time, timeit, structlog
 from candy_core.log_output import configure
 from candy_core.config.settings import LogLevel
 configure(LogLevel.INFO, stream=open("/dev/null", "wb"))
 log = structlog.get_logger("x").bind(task_id="t")
-print(min(timeit.repeat(lambda: log.debug("event", a=1), number=2000)) / 2000 * 1e6)
-print(min(timeit.repeat(lambda: log.info("event", a=1), number=2000)) / 2000 * 1e6)
+print(min(timeit.repeat(lambda: log.debug("event", a=1), timer=time.process_time, number=2000)) / 2000 * 1e6)
+print(min(timeit.repeat(lambda: log.info("event", a=1), timer=time.process_time, number=2000)) / 2000 * 1e6)
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     below, above = map(float, answer.stdout.split())
-    assert below < 2  # microseconds; ten times of what was measured, for a busy machine
+    assert below < 2  # microseconds of the processor; ten times of what was measured
     assert above < 100

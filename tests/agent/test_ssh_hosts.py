@@ -57,7 +57,6 @@ def on(ssh_hosts: Hosts, **where: Any) -> dict[str, Any]:
     return {"id": where.get("host", "all"), "type": "ssh", "params": params}
 
 
-@pytest.mark.timeout(300)
 async def test_one_bad_host_in_a_task_of_200_items_costs_only_its_own_item(
     start_agent: StartAgent, env: dict[str, str], ssh_hosts: Hosts
 ) -> None:
@@ -84,7 +83,6 @@ async def test_one_bad_host_in_a_task_of_200_items_costs_only_its_own_item(
             assert bad in told, kind
 
 
-@pytest.mark.timeout(300)
 async def test_bad_hosts_of_every_kind_in_one_item_have_a_line_each(
     start_agent: StartAgent, env: dict[str, str], ssh_hosts: Hosts
 ) -> None:

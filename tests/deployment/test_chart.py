@@ -19,8 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "contrib/deploy/helm/candy-agent"
 Object: TypeAlias = "dict[str, Any]"
 
-pytestmark = pytest.mark.timeout(300)  # the renderer is compiled once a machine
-
 
 @pytest.fixture(scope="module")
 def render() -> Path:
@@ -108,7 +106,7 @@ def test_the_values_of_the_readme_name_keys_that_become_files(render: Path, tmp_
     for name, key in items["Secret"]["stringData"].items():
         (tmp_path / name).write_text(key)
     command = [sys.executable, "-m", "candy_core", "check-config", "--config", str(file)]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

@@ -88,16 +88,17 @@ async def test_a_reading_that_ignores_its_cancellation_is_forced_exit_and_has_no
     gate = asyncio.Event()
     probe = Probe(ClusterInfo(nodes=5), deaf=gate)
     with capture_logs() as logs:
-        figures = ClusterFigures({"deaf": probe}, logger=structlog.get_logger(), every=0.01, seconds=0.01)
+        figures = ClusterFigures({"deaf": probe}, logger=structlog.get_logger(), every=0.01, seconds=0.3)
         reading = asyncio.create_task(figures.run())
         await eventually(lambda: logs)
         assert figures.info("here").nodes is None
         gate.set()
         await eventually(lambda: figures.info("here").nodes == 5)
+        before = len(logs)
         gate.clear()
-        await eventually(lambda: len(logs) == 2)
+        await eventually(lambda: len(logs) > before)
         reading.cancel()
-        await asyncio.wait((reading,), timeout=5)
+        await asyncio.wait((reading,), timeout=60)
         assert reading.cancelled()
         gate.set()
 

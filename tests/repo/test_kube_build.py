@@ -30,7 +30,7 @@ def build(cache: Path, **env: str) -> subprocess.CompletedProcess[str]:
     broken = cache.parent / "bin"
     program(broken / "apt-get", "echo 'E: there is no network' >&2; exit 100")
     surroundings = {"PATH": f"{broken}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(cache)} | env
-    return subprocess.run([str(BUILD)], env=surroundings, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([str(BUILD)], env=surroundings, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_what_is_built_is_not_built_again(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_cluster_that_cannot_be_built_fails_only_who_requires_it(tmp_path: Pat
     if any(not _installed(line.split()[0]) for each in lists for line in _servers_of(each)):
         pytest.skip("this script would install the other servers first")
     told = subprocess.run(
-        [str(servers), "--optional", "--kube"], env=env, capture_output=True, text=True, timeout=60, check=False
+        [str(servers), "--optional", "--kube"], env=env, capture_output=True, text=True, timeout=300, check=False
     )
     assert "no Kubernetes API server" in told.stderr
     assert told.returncode == (1 if required else 0)

@@ -29,13 +29,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_its_own_tests_pass_wherever_it_is_copied_to(installed: dict[str, str], tmp_path: Path) -> None:
     copy = shutil.copytree(TEMPLATE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=copy, env=installed, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=copy, env=installed, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_agent_lists_it(installed: dict[str, str]) -> None:
     command = [sys.executable, "-m", "candy_core", "plugins"]
-    done = subprocess.run(command, env=installed, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=installed, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("disk")]
     assert "active" in line

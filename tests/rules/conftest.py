@@ -13,11 +13,10 @@ import importlib_metadata
 import pytest
 import structlog
 import yaml
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
-from candy_core.backoff import Backoff
 from candy_core.config import load_configuration
-from candy_core.hosting import PluginHost, Timing
+from candy_core.hosting import PluginHost
 from candy_core.metrics import Metrics
 from candy_core.registry import discover
 from candy_core.rules import Retrying, RuleService, RuleTiming
@@ -32,9 +31,24 @@ GROUPS: tuple[dict[str, Any], ...] = (
         "rules": [{"alert": "HighCPU", "expr": "cpu > 80", "for": "5m", "labels": {"severity": "warning"}}],
     },
 )
-QUICK = RuleTiming(
-    one=5.0, page=5.0, sync=10.0, retrying=Retrying(backoff=Backoff(first=0.01, longest=0.05), window=5.0, listing=0.2)
-)
+
+
+@define
+class Pauses:
+    """A clock that only pauses move: how long a backend is tried again does not depend on how fast the machine is."""
+
+    now: float = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0.01)
+
+
+PAUSES = Pauses()
+QUICK = RuleTiming(retrying=Retrying(clock=PAUSES.clock, sleep=PAUSES.sleep))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -112,7 +126,6 @@ def open_place(tmp_path: Path) -> Opened:
             required=(),
             metrics=metrics,
             logger=log,
-            timing=Timing(leave=0.2, cancel=0.1),
         )
         holding = asyncio.create_task(host.run())
         try:

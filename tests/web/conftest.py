@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from attrs import frozen
 
 from candy_core.app import Agent, running
 from candy_core.config import load_configuration
+from candy_testbed import eventually
 from tests.testing.rule_backend.installed import installed
 
 KEY = "the-key-of-these-tests"
@@ -149,14 +149,16 @@ class Client:
         assert answer.body["request_id"] == answer.headers["X-Request-ID"]
         return answer
 
-    async def ended(self, task_id: str, *, seconds: float = 10.0) -> Mapping[str, Any]:
+    async def ended(self, task_id: str) -> Mapping[str, Any]:
         """The status object of a task, once it has ended."""
-        async with asyncio.timeout(seconds):
-            while True:
-                state: Mapping[str, Any] = (await self.ask("GET", f"/api/v1/tasks/{task_id}")).body
-                if state["status"] not in ("pending", "running"):
-                    return state
-                await asyncio.sleep(0.01)
+
+        async def state() -> Mapping[str, Any] | None:
+            found: Mapping[str, Any] = (await self.ask("GET", f"/api/v1/tasks/{task_id}")).body
+            return None if found["status"] in ("pending", "running") else found
+
+        found = await eventually(state)
+        assert found is not None
+        return found
 
 
 Opened = Callable[..., AbstractAsyncContextManager[Client]]

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from candy_core import __version__
+from candy_testbed import eventually
 from tests.web.conftest import Client, Opened, item
 
 
@@ -47,11 +48,9 @@ async def test_ready_is_503_with_a_required_plugin_down_and_gives_reasons_only_w
 
 async def test_an_agent_that_drains_is_not_ready_and_takes_no_tasks(client: Client) -> None:
     """Contract §6: 'SIGTERM: /ready 503, no new tasks'; §1: '503 draining … with Retry-After'."""
-    await client.ask("POST", "/api/v1/task", json={"task_id": "long", "items": [item(1, seconds=30)]})
+    await client.ask("POST", "/api/v1/task", json={"task_id": "long", "items": [item(1, seconds=600)]})
     draining = asyncio.ensure_future(client.agent.services.engine.drain(0.3))
-    async with asyncio.timeout(10):
-        while not client.agent.services.engine.draining:  # a flag, which nobody announces
-            await asyncio.sleep(0)
+    await eventually(lambda: client.agent.services.engine.draining)
     answer = await client.ask("GET", "/ready", key=None)
     assert (answer.status, answer.body["status"]) == (503, "draining")
     refused = await client.refused(503, "draining", "POST", "/api/v1/task", json={"items": [item()]})

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import schemathesis
 from attrs import frozen
 from hypothesis import HealthCheck, Phase, given, settings
@@ -108,7 +107,6 @@ async def test_no_text_of_the_document_speaks_in_markup(client: Client) -> None:
     assert ":class:" not in answer.text
 
 
-@pytest.mark.timeout(300)
 async def test_the_running_agent_does_what_its_document_says(agent_with: Opened, rules_path: Path) -> None:
     """Contract §1: 'A client's mistake never yields a 5xx'. Every operation, asked whatever its document allows."""
     async with agent_with(CANDY_FOLDER_PATH=str(rules_path)) as client:

@@ -78,7 +78,7 @@ async def test_strict_handling_refuses_the_whole_task(client: Client) -> None:
 
 async def test_a_cancelled_task_is_answered_once_it_has_stopped(client: Client) -> None:
     """Contract §2: 'DELETE | 200, the status object plus "success":true, once the task has really stopped'."""
-    task_id = (await submit(client, items=[item(1, seconds=60)])).body["task_id"]
+    task_id = (await submit(client, items=[item(1, seconds=600)])).body["task_id"]
     answer = await client.ask("DELETE", f"/api/v1/tasks/{task_id}")
     assert answer.status == 200
     assert answer.body["success"] is True
@@ -156,7 +156,7 @@ async def test_a_full_queue_answers_429_with_retry_after(agent_with: Opened) -> 
     async with agent_with(CANDY_MAX_PENDING_TASKS="1", CANDY_MAX_RUNNING_TASKS="1") as client:
         statuses = []
         for _ in range(6):
-            answer = await client.ask("POST", "/api/v1/task", json={"items": [item(1, seconds=30)]})
+            answer = await client.ask("POST", "/api/v1/task", json={"items": [item(1, seconds=600)]})
             statuses.append(answer.status)
             if answer.status != 202:
                 break

@@ -63,7 +63,6 @@ def told(outcome: Outcome, address: str, words: str) -> None:
     assert words in line
 
 
-@pytest.mark.timeout(300)
 async def test_one_bad_host_among_200_costs_only_itself(
     open_agent: Any, ssh_hosts: Hosts, settings: dict[str, Any]
 ) -> None:
@@ -78,7 +77,6 @@ async def test_one_bad_host_among_200_costs_only_itself(
             told(outcome, ssh_hosts.bad[kind], words)
 
 
-@pytest.mark.timeout(300)
 async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
     open_agent: Any, ssh_hosts: Hosts, settings: dict[str, Any]
 ) -> None:
@@ -98,7 +96,6 @@ async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
     assert outcome.stats["terminated"] == "verified"
 
 
-@pytest.mark.timeout(300)
 async def test_an_item_that_is_ended_tells_of_every_host(
     open_agent: Any, ssh_hosts: Hosts, settings: dict[str, Any]
 ) -> None:
