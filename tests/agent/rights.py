@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 from attrs import frozen
 
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "contrib/deploy/kubernetes/candy-agent.yaml"
 ROLES = "rbac.authorization.k8s.io/v1"
@@ -90,34 +89,30 @@ class Rights:
             await self._until(right, allowed=True)
 
     async def _until(self, right: Right, *, allowed: bool) -> None:
-        async with asyncio.timeout(20):
-            while self.may(right) is not allowed:  # the authorizer reads of it by a watch
-                await asyncio.sleep(0.01)
+        await eventually(lambda: self.may(right) is allowed)  # the authorizer reads of it by a watch
 
 
 @contextmanager
 def rights_of_manifests(cluster: KubeCluster, folder: Path) -> Iterator[Rights]:
     """Apply the account and its roles, and what they need; gone at the end. ``folder`` is for the kubeconfig."""
-    for name in NAMES:
-        cluster.create_namespace(name)
     documents = [
         document
         for document in yaml.safe_load_all(MANIFESTS.read_text())
         if document["kind"] == "ServiceAccount" or document["apiVersion"] == ROLES  # the roles and their bindings
     ]
-    try:
+    with ExitStack() as stack:
+        for name in NAMES:
+            cluster.create_namespace(name)
+            stack.callback(cluster.delete_namespace, name)
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            stack.callback(cluster.api.delete, ROLES, kind, "candy-agent")
+        stack.callback(cluster.mend)
         for document in documents:
             cluster.api.apply(document)
         token = cluster.service_account_token("candy-agent", "candy-agent")
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig", token=token)
         roles = tuple(document for document in documents if document["kind"] in ("Role", "ClusterRole"))
         yield Rights(cluster, roles, token, {"KUBECONFIG": str(kubeconfig)})
-    finally:
-        cluster.mend()
-        for kind in ("ClusterRoleBinding", "ClusterRole"):
-            cluster.api.delete(ROLES, kind, "candy-agent")
-        for name in NAMES:
-            cluster.delete_namespace(name)
 
 
 def _rights_of(role: Mapping[str, Any]) -> set[Right]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.running_agent import KEY, RunningAgent, StartAgent
 
 RULES = "/api/alert-rules"
@@ -116,9 +116,7 @@ async def test_a_sync_ends_right_though_the_api_server_is_killed_in_the_middle(
             return len(kube_cluster.api.items(VERSION, KIND, namespace=kube_namespace))
 
         running = asyncio.create_task(sync(agent, kube_namespace, entries(300, "up == 1"), prune=True))
-        async with asyncio.timeout(30):
-            while held() < 40:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: held() >= 40)
         kube_cluster.kill_api_server()
         assert not running.done()
         kube_cluster.start_api_server()

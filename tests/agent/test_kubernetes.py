@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from candy_server.server import CandyServer
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.kube.node_metrics import NodeMetrics
 from candy_testbed.kubernetes_plugin import Objects
 from candy_testbed.running_agent import RunningAgent, StartAgent
@@ -82,9 +81,12 @@ async def test_every_check_works_with_the_rights_of_the_manifests(
             assert refused["reason"] == "not_allowed"
             assert refused["message"] == f"Agent 缺少权限：不能在命名空间 {where} 中列出（list）secrets"
             give_secrets(kube_cluster, where)
-            async with asyncio.timeout(20):
-                while (refused := (await inspected(agent, where))["certificates"])["status"] == "failed":
-                    await asyncio.sleep(0.05)
+
+            async def allowed() -> dict[str, Any] | None:
+                found = (await inspected(agent, where))["certificates"]
+                return None if found["status"] == "failed" else found
+
+            refused = await eventually(allowed)
             assert (refused["value"], refused["stats"]["unreadable"]) == ("1", 1)
             everywhere = await inspected(agent, locale="en")
             reasons = {everywhere[check]["reason"] for check in CHECKS if check != "certificates"}
@@ -103,9 +105,12 @@ async def test_the_heartbeat_has_the_clusters_figures(
     try:
         with NodeMetrics(kube_cluster) as metrics:
             metrics.tell(node, cpu="1", memory="6Gi")
-            async with start_agent(**in_cluster, **server, CANDY_CLUSTER_NAME="shop") as agent, asyncio.timeout(20):
-                while "nodes" not in (await agent.post("/api/v1/heartbeat/agent-001", {}))[1]["cluster_info"]:
-                    await asyncio.sleep(0.05)
+            async with start_agent(**in_cluster, **server, CANDY_CLUSTER_NAME="shop") as agent:
+
+                async def told_of_nodes() -> bool:
+                    return "nodes" in (await agent.post("/api/v1/heartbeat/agent-001", {}))[1]["cluster_info"]
+
+                await eventually(told_of_nodes)
                 await agent.post("/api/v1/heartbeat/agent-001", {})
         assert candy_server.inbox.heartbeats[-1].body["cluster_info"] == {
             "name": "shop",
@@ -140,9 +145,8 @@ async def test_a_cluster_that_is_silent_delays_no_heartbeat(
     server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}
     silent = {"CANDY_KUBERNETES_TIMEOUT": "60", "HEARTBEAT_INTERVAL": "1"}
     kube_cluster.api_server.pause()
-    async with start_agent(**in_cluster, **server, **silent), asyncio.timeout(20):
-        while len(candy_server.inbox.heartbeats) < 4:  # a reading is given up only after 15 s
-            await asyncio.sleep(0.05)
+    async with start_agent(**in_cluster, **server, **silent):
+        await eventually(lambda: len(candy_server.inbox.heartbeats) >= 4)
     assert {str(beat.body["cluster_info"]) for beat in candy_server.inbox.heartbeats} == {
         str({"name": "default-cluster"})
     }

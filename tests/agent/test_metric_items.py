@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from candy_testbed import Prometheus
+from candy_testbed import Prometheus, eventually
 from candy_testbed.fixtures import required
 from candy_testbed.running_agent import RunningAgent, StartAgent
 
@@ -33,9 +33,11 @@ def items(*params: dict[str, str], kind: str = "prometheus") -> list[dict[str, A
 
 async def waited_for(agent: RunningAgent, task_id: str, event: str) -> None:
     """Until the task's log has the event."""
-    async with asyncio.timeout(20):
-        while event not in {entry["event"] for entry in (await agent.get(f"/api/v1/tasks/{task_id}/logs"))["entries"]}:
-            await asyncio.sleep(0.02)
+
+    async def there() -> bool:
+        return event in {entry["event"] for entry in (await agent.get(f"/api/v1/tasks/{task_id}/logs"))["entries"]}
+
+    await eventually(there)
 
 
 async def test_all_queries_of_a_task_see_its_start_also_in_a_range_a_batch_and_a_retry(

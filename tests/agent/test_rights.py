@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from candy_server.server import CandyServer
-from candy_testbed import ApiError, KubeCluster
+from candy_testbed import ApiError, KubeCluster, eventually
 from candy_testbed.kube.node_metrics import NodeMetrics
 from candy_testbed.running_agent import RunningAgent, StartAgent
 
@@ -228,9 +228,13 @@ async def test_the_right_to_the_usage_of_nodes_is_needed_by_the_heartbeat_alone(
     try:
         with NodeMetrics(kube_cluster) as metrics:
             metrics.tell(node, cpu="1", memory="6Gi")
-            async with rights.without(USAGE), start_agent(**rights.env, **server) as agent, asyncio.timeout(20):
-                while "nodes" not in (told := (await agent.post("/api/v1/heartbeat/agent-001", {}))[1]["cluster_info"]):
-                    await asyncio.sleep(0.05)
+            async with rights.without(USAGE), start_agent(**rights.env, **server) as agent:
+
+                async def told_of_nodes() -> Any:
+                    told = (await agent.post("/api/v1/heartbeat/agent-001", {}))[1]["cluster_info"]
+                    return told if "nodes" in told else None
+
+                told = await eventually(told_of_nodes)
                 log = agent.log()
         assert told == {"name": "default-cluster", "nodes": 1, "kubernetes_version": "1.20.2"}
         (missing,) = [line for line in log if line["event"] == "cluster_figure_missing"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from candy_server.server import CandyServer
-from candy_testbed import AgentProcess, KubeCluster
+from candy_testbed import AgentProcess, KubeCluster, busy_seconds, eventually
 from candy_testbed.running_agent import StartAgent
 
 _PLUGIN = '''
@@ -88,9 +87,7 @@ async def test_a_sync_of_rules_under_way_is_done_and_answered(
     body = {"type": "prometheus", "namespace": kube_namespace, "rules": rules}
     async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
         syncing = asyncio.create_task(agent.post("/api/alert-rules/sync", body))
-        async with asyncio.timeout(20):
-            while not kube_cluster.api.request("GET", path, query={"limit": "1"})["items"]:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: kube_cluster.api.request("GET", path, query={"limit": "1"})["items"])
         os.kill(agent.process.pid, signal.SIGTERM)
         status, answer = await syncing
         await asyncio.to_thread(agent.process.stop)
@@ -111,13 +108,11 @@ async def test_an_item_that_cannot_be_stopped_does_not_hold_up_the_end(
         **stubborn,
     ) as agent:
         await agent.post("/api/v1/task", task("held", how=how))
-        async with asyncio.timeout(5):
-            while (await agent.get("/api/v1/tasks/held"))["progress"]["running"] == 0:
-                await asyncio.sleep(0.02)
-        began = time.monotonic()
-        os.kill(agent.process.pid, signal.SIGTERM)
-        await asyncio.to_thread(agent.process.stop)
-        assert time.monotonic() - began < 6
+        await agent.until_running("held")
+        with busy_seconds() as passed:
+            os.kill(agent.process.pid, signal.SIGTERM)
+            await asyncio.to_thread(agent.process.stop)
+            assert passed() < 6
         assert agent.process.exit_code == 0
     assert (await candy_server.callback("held")).body["status"] == "canceled"
 
@@ -141,12 +136,10 @@ async def test_whatever_hangs_the_agent_ends_in_its_time(start_agent: StartAgent
     ):
         for index in range(40):
             await agent.post("/api/v1/task", task(f"t{index}", how=["task", "thread"][index % 2]))
-        async with asyncio.timeout(5):
-            while (await agent.get("/api/v1/tasks/t15"))["progress"]["running"] == 0:
-                await asyncio.sleep(0.02)
-        began = time.monotonic()
-        await asyncio.to_thread(agent.process.stop)
-        assert time.monotonic() - began < 6
+        await agent.until_running("t15")
+        with busy_seconds() as passed:
+            await asyncio.to_thread(agent.process.stop)
+            assert passed() < 6
         assert agent.process.exit_code == 0
 
 
@@ -155,11 +148,9 @@ async def test_items_in_threads_hold_up_nothing_else(start_agent: StartAgent, st
     async with start_agent(CANDY_SHUTDOWN_GRACE="0", **stubborn) as agent:
         items = [{"id": index, "type": "stubborn", "params": {"how": "thread"}} for index in range(40)]
         await agent.post("/api/v1/task", {"task_id": "held", "items": items})
-        async with asyncio.timeout(5):
-            while (await agent.get("/api/v1/tasks/held"))["progress"]["running"] < 32:
-                await asyncio.sleep(0.02)
-        async with asyncio.timeout(5):
-            status, _ = await agent.post("/api/v1/task", {"items": [{"id": 1, "type": "x", "name": "n" * 500_000}]})
+        await agent.until_running("held", 32)
+        # It is answered at all: the threads are held for ten minutes.
+        status, _ = await agent.post("/api/v1/task", {"items": [{"id": 1, "type": "x", "name": "n" * 500_000}]})
         assert status == 202
 
 
@@ -177,11 +168,9 @@ async def test_sigterm_during_the_start_ends_it_with_zero(tmp_path: Path, stubbo
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(20):
-            while not reached.exists():
-                await asyncio.sleep(0.02)
-            agent.terminate()
-            assert await agent.wait() == 0
+        await eventually(reached.exists)
+        agent.terminate()
+        assert await agent.wait() == 0  # and not after ten minutes
     finally:
         if agent.returncode is None:
             agent.kill()

@@ -103,7 +103,7 @@ async def test_a_timeout_ends_the_remote_processes(
     """Contract §3: "At a timeout … dead … on the far side"; an item's time is its own."""
     async with start_agent(**env) as agent:
         task = items(sshd, {"command": f"echo begun; sleep {sleepers.seconds}", **hosts})
-        task["items"][0]["timeout"] = 2
+        task["items"][0]["timeout"] = 6
         [result] = (await agent.run(task))["results"]
         assert sleepers() == []
         assert (result["status"], result["reason"]) == ("failed", "timeout")

@@ -125,7 +125,7 @@ async def test_each_accepted_write_knew_of_the_one_before(writers: Writers, kube
         return await writers.replace(await writers.read(), words)
 
     put_by = (partial(put, 0), partial(put, 1))
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for task in (agent(0, "a"), agent(1, "b"), person()):
             group.create_task(task)
     chain = sorted(accepted, key=lambda each: int(each.made))
@@ -172,7 +172,7 @@ async def test_what_a_person_writes_beside_stays_and_is_no_conflict(writers: Wri
                 said = await writers.kubectl(verb, *where, "--overwrite", f"example.com/{verb}=v{number}")
                 assert said.code == 0, said
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for task in (put(0), put(1), note()):
             group.create_task(task)
     metadata = (await writers.read())["metadata"]

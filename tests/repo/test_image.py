@@ -68,7 +68,7 @@ class AgentInImage(LoopbackServer):
 
     program: ClassVar[str] = "unshare"
     package: ClassVar[str] = "util-linux"
-    stop_timeout: ClassVar[float] = 35.0
+    stop_timeout: ClassVar[float] = 120.0
 
     def __init__(self, image: Image) -> None:
         super().__init__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -182,6 +184,27 @@ def test_a_namespace_ends_with_all_in_it(kube_cluster: KubeCluster) -> None:
     assert name not in {found["metadata"]["name"] for found in kube_cluster.api.items("v1", "Namespace")}
     rules = kube_cluster.api.items("monitoring.coreos.com/v1", "PrometheusRule")
     assert name not in {rule["metadata"]["namespace"] for rule in rules}
+
+
+async def test_nothing_is_left_of_a_namespace_that_is_written_to_until_it_ends(kube_cluster: KubeCluster) -> None:
+    """As by the agent of a test that has failed: what is left would be found by the next test."""
+    name = kube_cluster.create_namespace()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        with contextlib.suppress(ApiError):  # it is refused in the end
+            while True:
+                kube_cluster.api.apply(RULE.replace("name: cpu}", f"name: cpu-{written}}}", 1), namespace=name)
+                written += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(asyncio.to_thread(write))
+        await eventually(lambda: written > 10)
+        await asyncio.to_thread(kube_cluster.delete_namespace, name)
+    rules = kube_cluster.api.items("monitoring.coreos.com/v1", "PrometheusRule")
+    assert [rule["metadata"]["name"] for rule in rules if rule["metadata"]["namespace"] == name] == []
 
 
 def test_nothing_of_a_cluster_stays_behind_nor_did_it_know_of_rules_untold() -> None:

@@ -15,7 +15,7 @@ from candy_bash.executor import BashExecutor
 from candy_core import ByteLimits, Item, Locale, Outcome, params_reader
 from candy_core.testing.context import plugin_context
 from candy_kit_command import CommandParams
-from candy_testbed import eventually, task_run
+from candy_testbed import busy_seconds, eventually, task_run
 
 
 @frozen
@@ -39,7 +39,10 @@ class Agent:
         await eventually(lambda: call.done() or when())
         assert not call.done(), f"it ended before it was canceled: {call.result()}"
         call.cancel()
-        return await call
+        with busy_seconds() as passed:
+            outcome = await call
+            assert passed() < 5, "the engine would have abandoned it"
+        return outcome
 
 
 class Open(Protocol):

@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 
 from candy_core import Outcome
+from candy_testbed import eventually
 from candy_testbed.ssh_hosts import Hosts
 
-CONNECT = 10.0
+CONNECT = 20.0
 """Seconds for connecting and logging in; enough for eight hosts at once on a machine with ten times as much to do."""
 WRITES = """
-sleep "${STALL:-0}"
+sleep "${STALL:-0}" || exit
 file=$(mktemp) || exit
 trap 'rm -f "$file"' EXIT
 printf here | dd of="$file" status=none && cat "$file"
 """
 EXPECTED = {
     "refuses": ("unreachable", "Connection refused"),
-    "never accepts": ("unreachable", "no answer within 10 s"),
-    "says nothing": ("unreachable", "no answer within 10 s"),
+    "never accepts": ("unreachable", "no answer within 20 s"),
+    "says nothing": ("unreachable", "no answer within 20 s"),
     "changed key": ("host_key_mismatch", "another key is known"),
     "no room": ("unreachable", "MaxStartups"),
     "wrong login": ("auth_failed", "Permission denied"),
@@ -38,6 +39,7 @@ def settings(ssh_hosts: Hosts, tmp_path: Path) -> dict[str, Any]:
         "known_hosts": str(tmp_path / "known"),
         "credentials": {"login": {"username": ssh_hosts.user, "private_key_file": str(ssh_hosts.key)}},
         "connect_timeout": CONNECT,
+        "idle_time": 600,
         "concurrency": 8,
     }
 
@@ -71,8 +73,7 @@ async def test_one_bad_host_among_200_costs_only_itself(
         for kind, (reason, words) in EXPECTED.items():
             if kind not in ssh_hosts.bad:
                 continue  # only root can have it
-            async with asyncio.timeout(60):  # 200 times the bad one's would be 2000
-                outcome = await agent.run(**among(ssh_hosts, kind))
+            outcome = await agent.run(**among(ssh_hosts, kind))  # at all: 200 times the bad one's would be an hour
             assert (kind, outcome.reason) == (kind, reason)
             told(outcome, ssh_hosts.bad[kind], words)
 
@@ -84,9 +85,7 @@ async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
     async with open_agent(**settings) as agent:
         links = agent.executor.pool._links
         call = asyncio.ensure_future(agent.run(**among(ssh_hosts, "never ends")))
-        async with asyncio.timeout(60):
-            while len(links) < 200 or sum(link.users for link in links) > 1:  # noqa: ASYNC110  # nobody tells
-                await asyncio.sleep(0.02)
+        await eventually(lambda: len(links) == 200 and sum(link.users for link in links) == 1, within=300)
         await asyncio.wait({call}, timeout=1)
         assert not call.done()
         call.cancel()
@@ -103,7 +102,7 @@ async def test_an_item_that_is_ended_tells_of_every_host(
     bad = ssh_hosts.bad
     hosts = [bad["refuses"], bad["never accepts"], bad["says nothing"], ssh_hosts.good[0]]
     async with open_agent(**{**settings, "concurrency": 2}) as agent:
-        outcome = await agent.cut(1.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
+        outcome = await agent.cut(5.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
     refused, *cut, not_begun = outcome.details.splitlines()
     assert "refused" in refused
     assert [line.partition(": ")[::2] for line in cut] == [

@@ -101,7 +101,7 @@ class CandyServer:
         )
         return app
 
-    async def heartbeat(self, agent_id: str, *, timeout: float = 10.0, status: str | None = None) -> HeartbeatReceived:
+    async def heartbeat(self, agent_id: str, *, timeout: float = 60.0, status: str | None = None) -> HeartbeatReceived:
         """Wait for a heartbeat of that agent, with that ``status`` if one is given. Raises TimeoutError."""
 
         def wanted(entry: HeartbeatReceived) -> bool:
@@ -111,7 +111,7 @@ class CandyServer:
             lambda: self.inbox.heartbeats, wanted, timeout=timeout, what=f"heartbeat of {agent_id}"
         )
 
-    async def callback(self, task_id: str, *, timeout: float = 10.0, event: str = "ended") -> CallbackReceived:
+    async def callback(self, task_id: str, *, timeout: float = 60.0, event: str = "ended") -> CallbackReceived:
         """Wait for an accepted callback of that task. Raises TimeoutError."""
 
         def wanted(entry: CallbackReceived) -> bool:

@@ -8,7 +8,7 @@ from candy_testbed.server import LoopbackServer, MissingServer, NotReady, free_p
 from candy_testbed.sshd import Account, Sshd, ssh_certificate, ssh_keygen
 from candy_testbed.task_run import task_run
 from candy_testbed.victoriametrics import VictoriaMetrics
-from candy_testbed.waiting import eventually
+from candy_testbed.waiting import busy_seconds, eventually
 
 __all__ = [
     "Account",
@@ -24,6 +24,7 @@ __all__ = [
     "Prometheus",
     "Sshd",
     "VictoriaMetrics",
+    "busy_seconds",
     "eventually",
     "free_port",
     "ssh_certificate",

@@ -32,7 +32,7 @@ class HostileHttp(LoopbackServer):
     def ready(self) -> bool:
         """Whether it accepts connections."""
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
         except OSError:
             return False
         return True

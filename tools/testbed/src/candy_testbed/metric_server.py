@@ -25,7 +25,7 @@ class MetricServer(LoopbackServer):
     asked_with: ClassVar[Mapping[str, str]] = {}
     """Further arguments of every query."""
 
-    def query(self, expression: str, timeout: float = 5.0) -> list[dict[str, Any]]:
+    def query(self, expression: str, timeout: float = 30.0) -> list[dict[str, Any]]:
         """The series of an instant query, as the API gives them; for waiting and for comparing in tests."""
         address = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression, **self.asked_with})}"
         with DIRECT.open(address, timeout=timeout) as answer:
@@ -33,7 +33,7 @@ class MetricServer(LoopbackServer):
             return found
 
     def wait_until(
-        self, expression: str, holds: Callable[[list[dict[str, Any]]], bool] = bool, timeout: float = 20.0
+        self, expression: str, holds: Callable[[list[dict[str, Any]]], bool] = bool, timeout: float = 120.0
     ) -> list[dict[str, Any]]:
         """Ask until ``holds`` says yes to the series (by default: until there are any), and give them."""
         deadline = time.monotonic() + timeout
@@ -43,6 +43,6 @@ class MetricServer(LoopbackServer):
             time.sleep(0.1)
         return found
 
-    def wait_until_up(self, targets: int, timeout: float = 20.0) -> None:
+    def wait_until_up(self, targets: int, timeout: float = 120.0) -> None:
         """Wait until that many targets were scraped with success."""
         self.wait_until("up == 1", lambda found: len(found) >= targets, timeout)

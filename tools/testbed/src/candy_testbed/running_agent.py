@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +13,7 @@ import aiohttp
 from attrs import frozen
 
 from candy_testbed.agent import AgentProcess
-from candy_testbed.waiting import eventually
+from candy_testbed.waiting import busy_seconds, eventually
 
 KEY = "test-key-that-must-not-be-seen"
 """The API key of a running agent; it has every scope."""
@@ -60,6 +61,15 @@ class RunningAgent:
         document: dict[str, Any] = await self.get(f"/api/v1/results/{task_id}")
         return document
 
+    async def until_running(self, task_id: str, items: int = 1) -> None:
+        """Wait until so many items of a task run."""
+
+        async def running() -> bool:
+            progress = (await self.get(f"/api/v1/tasks/{task_id}"))["progress"]
+            return bool(progress["running"] >= items)
+
+        await eventually(running)
+
     async def until_ready(self) -> None:
         """Wait for a 200 from ``/ready``."""
 
@@ -97,3 +107,6 @@ async def agent_running(**env: str) -> AsyncIterator[RunningAgent]:
         agent = RunningAgent(process, http)
         await agent.until_ready()
         yield agent
+        with busy_seconds() as passed:
+            await asyncio.to_thread(process.stop)
+            assert passed() < 31, "contract, section 6: gone within 30 s"

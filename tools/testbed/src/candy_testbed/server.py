@@ -57,8 +57,8 @@ class LoopbackServer(ABC):
 
     program: ClassVar[str]
     package: ClassVar[str]
-    start_timeout: ClassVar[float] = 20.0
-    """Seconds from the start to being ready."""
+    start_timeout: ClassVar[float] = 120.0
+    """Seconds from the start to being ready, on however busy a machine."""
     stop_timeout: ClassVar[float] = 5.0
     """Seconds between SIGTERM and SIGKILL."""
     attempts: ClassVar[int] = 4
@@ -248,7 +248,7 @@ class LoopbackServer(ABC):
         return "\n".join(text.splitlines()[-lines:])
 
 
-def answers(url: str, timeout: float = 1.0) -> bool:
+def answers(url: str, timeout: float = 10.0) -> bool:
     """Whether a GET of ``url`` (http, on loopback) gives a 2xx."""
     try:
         with DIRECT.open(url, timeout=timeout) as answer:

@@ -160,7 +160,7 @@ def _full_backlog(address: str, port: int) -> Iterator[None]:
     with _listens(address, port, 0), ExitStack() as stack:
         while True:
             waiting = stack.enter_context(socket.socket())
-            waiting.settimeout(0.3)
+            waiting.settimeout(1)
             try:
                 waiting.connect((address, port))
             except TimeoutError:

@@ -130,7 +130,7 @@ class Sshd(LoopbackServer):
     def ready(self) -> bool:
         """Whether it sends its banner on the last of its addresses."""
         try:
-            with socket.create_connection((self._addresses[-1], self.port), timeout=1) as connection:
+            with socket.create_connection((self._addresses[-1], self.port), timeout=10) as connection:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False

@@ -86,7 +86,7 @@ def counted(url: str, metric: str, label: str, clock: str | None = None) -> floa
     """
     page = _page(url)
     if clock is not None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         told = _sum(page, clock)
         while _sum(page := _page(url), clock) == told:
             assert time.monotonic() < deadline, f"{clock} of {url} stands still"
@@ -95,7 +95,7 @@ def counted(url: str, metric: str, label: str, clock: str | None = None) -> floa
 
 
 def _page(url: str) -> list[str]:
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:  # our own URL
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:  # our own URL
         lines: list[str] = answer.read().decode().splitlines()
     return lines
 

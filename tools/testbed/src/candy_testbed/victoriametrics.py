@@ -66,7 +66,7 @@ class VictoriaMetrics(MetricServer):
         """Whether it says so itself."""
         return answers(f"{self.url}/health")
 
-    def write(self, lines: str, timeout: float = 5.0) -> None:
+    def write(self, lines: str, timeout: float = 30.0) -> None:
         """Add samples, in the text format of Prometheus' ``/metrics``; a line may end with its time in milliseconds.
 
         They are found a second later: ``wait_until`` waits for them.

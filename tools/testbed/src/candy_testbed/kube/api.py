@@ -50,7 +50,7 @@ class KubeApi:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
-        timeout: float = 10.0,
+        timeout: float = 60.0,
     ) -> Any:
         """One call; gives a 2xx answer: JSON, or other text as it is. Raises :class:`ApiError` or ``OSError``."""
         target = f"{path}?{urllib.parse.urlencode(query)}" if query else path

@@ -141,7 +141,7 @@ class KubeCluster:
 
     # What is in it.
 
-    def define(self, definition: str | Path, timeout: float = 20.0) -> None:
+    def define(self, definition: str | Path, timeout: float = 120.0) -> None:
         """Apply a CustomResourceDefinition, and wait until its objects can be listed."""
         (created,) = self.api.apply(definition)
         spec = created["spec"]
@@ -175,7 +175,8 @@ class KubeCluster:
     def _if_there(self, method: str, path: str, body: Object | None = None) -> None:
         """A call of which a controller manager may have done the work already."""
         try:
-            self.api.request(method, path, body, query={"gracePeriodSeconds": "0"} if method == "DELETE" else None)
+            query = {"gracePeriodSeconds": "0"} if method == "DELETE" else None
+            self.api.request(method, path, body, query=query, timeout=300)  # of a thousand objects, perhaps
         except ApiError as error:
             if error.status != 404:
                 raise

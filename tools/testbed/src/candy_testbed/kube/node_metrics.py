@@ -41,7 +41,7 @@ class NodeMetrics:
     A definition of a custom resource gives the very paths and objects that the aggregated API of a metrics server has.
     """
 
-    def __init__(self, cluster: KubeCluster, timeout: float = 20.0) -> None:
+    def __init__(self, cluster: KubeCluster, timeout: float = 120.0) -> None:
         self._cluster = cluster
         self._timeout = timeout
 

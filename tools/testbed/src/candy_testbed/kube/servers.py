@@ -41,7 +41,7 @@ class KubeProgram(LoopbackServer):
     """A program of Kubernetes, which is not looked for on the search path."""
 
     package: ClassVar[str] = ""
-    start_timeout: ClassVar[float] = 60.0
+    start_timeout: ClassVar[float] = 300.0
     stop_timeout: ClassVar[float] = 3.0
     """What it would wait for then is a client's watch."""
 
@@ -171,7 +171,7 @@ def _answers_over_tls(url: str, certificate: Path) -> bool:
         context = ssl.create_default_context(cafile=str(certificate))
         context.check_hostname = False  # the controller manager's names only the host's name
         tls = urllib.request.HTTPSHandler(context=context)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls).open(url, timeout=5) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls).open(url, timeout=10) as answer:
             status: int = answer.status
             return status == 200
     except OSError:
