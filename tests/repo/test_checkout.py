@@ -22,13 +22,13 @@ LONGEST_OF_TESTS = 500
 
 TOP_LEVEL = {
     ".changes", ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile",
-    "README.md", "README.zh.md", "candy_core", "contrib", "plugins", "pyproject.toml", "requirements.lock", "tests",
-    "tools",
+    "README.md", "README.zh.md", "candy_core", "contrib", "docs", "plugins", "pyproject.toml", "requirements.lock",
+    "tests", "tools",
 }  # fmt: skip
 INSIDE = {
     "contrib": {"README.md", "candy-server", "demo", "deploy", "plugin-template"},
     "contrib/deploy": {"helm", "image", "kubernetes"},
-    "tools": {"README.md", "bench", "setup", "testbed"},
+    "tools": {"README.md", "bench", "docs", "setup", "testbed"},
 }
 """What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
