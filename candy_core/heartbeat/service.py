@@ -1,4 +1,4 @@
-"""Tells Candy-Server that the agent lives, and how it is (founding document "3.", contract section 4)."""
+"""Tells Candy-Server that the agent lives, and how it is (contract section 4, "Heartbeat")."""
 
 from __future__ import annotations
 

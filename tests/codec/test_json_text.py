@@ -1,4 +1,4 @@
-"""Contract §1: "Duplicate keys, nesting over 100, invalid UTF-8, NaN and Infinity in a body are not JSON to us." """
+"""Contract §1: "nesting over 100, invalid UTF-8, NaN and Infinity in a body are not accepted as JSON" """
 
 from __future__ import annotations
 

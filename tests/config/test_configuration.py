@@ -67,7 +67,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
     assert (settings.plugins_required, settings.spool_dir, settings.cluster_name) == (("x",), Path("x"), "x")
 
 
-def test_the_three_variables_of_the_founding_document_go_without_the_prefix() -> None:
+def test_three_variables_of_the_contract_go_without_the_prefix() -> None:
     settings = load(AGENT_ID="agent-001", HEARTBEAT_INTERVAL="15", LOG_LEVEL="warn").settings
     assert (settings.agent_id, settings.heartbeat_interval, settings.log_level) == ("agent-001", 15, LogLevel.WARNING)
 

@@ -30,7 +30,7 @@ def state(task_id: str = "task-1", done: int = 0) -> TaskState:
 
 
 async def test_events_carry_the_status_object_and_only_those_asked_for(post: Start, recorder: Make) -> None:
-    """Contract §4: '`ended` always, and `started`, `progress` on request (the status object …)'."""
+    """Contract §4: '`ended` always, and `started`, `progress` on request'."""
     one = recorder("one")
     office = await post(one.spec())
     office.service.announce(Event.STARTED, state(), None)

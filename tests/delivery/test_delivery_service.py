@@ -176,7 +176,7 @@ async def test_a_reporter_that_wants_no_pause_gets_a_second(post: Start, recorde
 
 
 async def test_what_is_refused_is_a_dead_letter_and_can_be_sent_again(post: Start, recorder: Make) -> None:
-    """Contract §2: 'callbacks given up, and one sent again'."""
+    """Contract §2: 'callbacks that were given up, and sending one again'."""
     answers = iter([Refused("answered 404"), Delivered()])
     one = recorder("one", lambda _: next(answers))
     office = await post(one.spec())

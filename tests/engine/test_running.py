@@ -203,7 +203,7 @@ async def test_a_raised_limit_of_an_executor_lets_in_items_of_a_task_that_runs(b
 
 
 async def test_urgent_tasks_go_first(bench: Bench) -> None:
-    """Contract §2: "priority 0–9 (default 5, 9 first)"."""
+    """Contract §2: "priority | 5 | 0–9, 9 first"."""
     bench.limits["tasks"] = 1
     held = await bench.submit(item("held", act="hang"))
     await bench.until(lambda: bench.stage.entered == ["held"])
@@ -215,7 +215,7 @@ async def test_urgent_tasks_go_first(bench: Bench) -> None:
 
 
 async def test_only_unreachable_and_timeout_are_tried_again(bench: Bench) -> None:
-    """Contract §2: "retries (0; only for unreachable and timeout, within the item's timeout)"."""
+    """Contract §2: "only for unreachable and timeout, within the item's timeout"."""
     document = await bench.run(
         item(1, act="unreachable", fail_first=2, retries=3),
         item(2, act="unreachable", retries=1),
@@ -239,7 +239,7 @@ async def test_retries_end_with_the_items_time(bench: Bench) -> None:
 
 
 async def test_all_items_are_asked_about_one_instant(bench: Bench) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant … a retry … keep[s] that instant"."""
+    """Contract §2: "All metric queries of one task are evaluated at one instant … A retry … keep that instant"."""
     await bench.run(item(1), item(2, act="unreachable", fail_first=1, retries=1), item(3), item(4, "batch", batch="k"))
     assert len(bench.stage.times) == 1
 

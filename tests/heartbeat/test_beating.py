@@ -1,4 +1,4 @@
-"""Telling Candy-Server that the agent lives (founding document "3.", contract section 4)."""
+"""Telling Candy-Server that the agent lives (contract section 4, "Heartbeat")."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from candy_core.task_store import StoreCounts
 from .conftest import COUNTS, Heart, Start, until
 
 
-async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_founding_document(
+async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_contract(
     candy_server: Start, heart: Callable[..., Heart]
 ) -> None:
-    """Contract §4: '`POST {CANDY_SERVER_URL}/api/v1/heartbeat/{agent_id}`, the first at once … body as "3."'"""
+    """Contract §4: '`POST {CANDY_SERVER_URL}/api/v1/heartbeat/{agent_id}`, the first at once'"""
     server = await candy_server()
     heart(server.url)
     await until(lambda: server.beats)
@@ -115,7 +115,7 @@ async def test_a_redirect_carries_no_key_elsewhere(candy_server: Start, heart: C
 
 
 async def test_the_answer_may_carry_a_configuration(candy_server: Start, heart: Callable[..., Heart]) -> None:
-    """Contract §4: 'The answer may carry `{"config":{…}}` (applied as in §6).'"""
+    """Contract §4: 'The answer may carry `{"config":{…}}`, applied as in Run-time configuration'"""
     server = await candy_server(
         lambda: web.json_response({"config": {"heartbeat_interval": 7, "max_running_tasks": 3}, "and": "more"})
     )
@@ -294,7 +294,7 @@ async def test_without_a_candy_server_there_is_no_heartbeat(heart: Callable[...,
 async def test_the_endpoint_is_the_configured_the_pods_or_the_hosts(
     heart: Callable[..., Heart], settings: dict[str, Any], environ: dict[str, str], listen: str, endpoint: str
 ) -> None:
-    """Contract §4: '`agent_endpoint` from `CANDY_AGENT_ENDPOINT`, else the pod's or the host's address'."""
+    """Contract §4: '`agent_endpoint` is `CANDY_AGENT_ENDPOINT`, else made of the pod's or the host's address'."""
     one = heart(
         "http://127.0.0.1:9", run=False, environ=environ, settings=settings, listen=lambda: Address(listen, 8888)
     )

@@ -46,7 +46,7 @@ class Probe:
 async def test_probes_fill_each_others_gaps_in_their_order_and_delay_no_beat(
     candy_server: Start, heart: Callable[..., Heart]
 ) -> None:
-    """Contract §4: 'Figures that could not be had are left out, never invented; `kubernetes_version` without `v`'."""
+    """Contract §4: 'could not be had are left out, never invented'; '`kubernetes_version` is without `v`'."""
     server = await candy_server()
     one = heart(
         server.url,

@@ -68,8 +68,8 @@ def test_every_route_has_a_row_with_its_scope() -> None:
 
 
 def test_every_status_locale_event_and_reserved_name_is_told() -> None:
-    assert set(first("2-status")[0]) == set(TaskStatus)
     for anchor, words in (
+        ("2-status", TaskStatus),
         ("2-result", ItemStatus),
         ("2-request", Locale),
         ("4-task-callback", Event),

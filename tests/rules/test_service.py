@@ -65,7 +65,7 @@ def place_as(answer: Any, type_name: str) -> Any:
 
 
 async def test_a_name_that_is_there_or_leads_to_the_same_object_exists(place: Place) -> None:
-    """Contract §5: 'POST | 201 the rule; 409 exists'; 'two names that meet in one object are a 409 exists'."""
+    """Contract §5: 'POST … 201 the rule; 409 exists'; 'two names that meet in one object are a 409 exists'."""
     await place.rules.create(rule("High CPU"))
     for name in ("High CPU", "high-cpu"):
         with pytest.raises(Exists):
@@ -77,7 +77,7 @@ async def test_a_name_that_is_there_or_leads_to_the_same_object_exists(place: Pl
 
 
 async def test_a_change_on_an_old_version_is_stale(place: Place) -> None:
-    """Contract §5: 'PUT | 200; 404; 409 stale if resource_version is given and old'."""
+    """Contract §5: 'PUT … 200; 404; 409 stale if resource_version is given and old'."""
     made, _ = await place.rules.create(rule())
     place.rewrite("HighCPUUsage", comment="touched")
     with pytest.raises(Stale):

@@ -36,7 +36,7 @@ def entry(name: str, content: object = "up == 0", **more: Any) -> dict[str, Any]
 
 
 async def test_the_backend_holds_what_was_asked_for(place: Place) -> None:
-    """Contract §5: '`result` is `created`, `updated`, `unchanged`, `deleted` or `failed`'."""
+    """Contract §5: '`created`, `updated`, `deleted` | written … `unchanged` … `failed`'."""
     assert await sync(place, entry("A"), entry("B")) == {"A": "created", "B": "created"}
     assert await sync(place, entry("A"), entry("B", "up == 1"), entry("C", key="c.yaml")) == {
         "A": "unchanged", "B": "updated", "C": "created",
@@ -61,7 +61,7 @@ async def test_a_request_has_no_more_rules_than_can_be_looked_at(place: Place) -
 
 
 async def test_it_takes_one_list_and_the_writes_that_differ(place: Place) -> None:
-    """Contract §5: 'in one list call plus the writes that differ'."""
+    """Contract §5: 'in one list call plus the writes that are needed'."""
     names = [f"r{number}" for number in range(40)]
     await sync(place, *(entry(name) for name in names))
     place.line.calls.clear()
@@ -169,7 +169,7 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(place: Place) -> None
 
 
 async def test_rules_inherit_type_and_namespace_and_may_have_their_own(place: Place) -> None:
-    """Contract §5: 'rules inherit `type` and `namespace`'."""
+    """Contract §5: 'they inherit `type` and `namespace`'."""
     result = await sync(place, entry("A"), entry("B", type="shelf"), entry("C", namespace="other"), namespace="default")
     assert result == {"A": "created", "B": "created", "C": "created"}
     assert place.unsteady.names("default") == {"a"}
@@ -347,7 +347,7 @@ async def test_the_callers_deadline_bounds_everything(open_place: Opened) -> Non
 
 
 async def test_without_rules_it_reports_drift(place: Place) -> None:
-    """Contract §5: 'Without `rules` it reports drift: managed objects whose spec differs from the hash kept'."""
+    """Contract §5: 'Without `rules` a sync reports drift: managed objects whose spec differs from the hash kept'."""
     await sync(place, entry("A"), entry("B"), entry("C", namespace="default"), entry("D"))
     place.unsteady.rewrite("theirs")
     place.unsteady.rewrite("A", groups=[{"name": "other", "rules": []}])

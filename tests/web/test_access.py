@@ -65,7 +65,7 @@ async def test_a_missing_key_is_401_with_the_way_to_give_one(client: Client) -> 
 
 
 async def test_a_key_without_the_scope_is_403_which_names_it(agent_with: Opened, keys_file: Path) -> None:
-    """Contract §1: 'Scopes: tasks:read (GET tasks, results, logs), tasks:write (POST, DELETE, dead letters) …'."""
+    """Contract §1: 'tasks:read | GET tasks, results, logs … tasks:write | POST and DELETE of tasks, dead letters …'."""
     allowed = {
         "key-of-reader": {"/api/v1/tasks", "/api/v1/tasks/x", "/api/v1/tasks/x/logs", "/api/v1/results/x"},
         "key-of-writer": {
@@ -133,7 +133,7 @@ async def test_a_key_of_other_than_ascii_opens(agent_with: Opened) -> None:
 
 
 async def test_the_agents_own_key_opens_and_is_nowhere_to_be_seen(agent_with: Opened, log: LogCapture) -> None:
-    """Contract §1: 'With no key configured the agent makes one at start …. never logged and masked in every answer'."""
+    """Contract §1: 'With no key configured the agent makes one at start … It is never logged'."""
     async with agent_with(CANDY_API_KEY=None) as client:
         generated = client.agent.services.keys.generated
         assert generated is not None
@@ -147,7 +147,7 @@ async def test_the_agents_own_key_opens_and_is_nowhere_to_be_seen(agent_with: Op
 
 
 async def test_the_request_id_is_echoed_where_it_is_sane_and_made_elsewhere(client: Client, log: LogCapture) -> None:
-    """Contract §1: 'X-Request-ID is echoed or made'."""
+    """Contract §1: 'X-Request-ID is echoed; without one the agent makes an id'."""
     for path in ("/health", "/nowhere", "/api/v1/tasks/x"):
         answer = await client.ask("GET", path, headers={"X-Request-ID": "abc 1/2"})
         assert answer.headers["X-Request-ID"] == "abc 1/2"
@@ -170,7 +170,7 @@ async def test_the_access_log_tells_route_status_and_id_and_never_a_key(client: 
 
 
 async def test_404_and_405_are_problem_documents_with_allow(client: Client) -> None:
-    """Contract §1: '404 not_found · 405 method_not_allowed with Allow'."""
+    """Contract §1: '404 | not_found … 405 | method_not_allowed … Allow'."""
     await client.refused(404, "not_found", "GET", "/")
     await client.refused(404, "not_found", "GET", "/nowhere", key=None)
     await client.refused(404, "not_found", "POST", "/api/v1/upgrade")
@@ -184,7 +184,7 @@ async def test_404_and_405_are_problem_documents_with_allow(client: Client) -> N
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json"])
 async def test_another_content_type_is_415(client: Client, kind: str | None) -> None:
-    """Contract §1: 'Request bodies need Content-Type: application/json (parameters allowed); anything else: 415'."""
+    """Contract §1: 'Request bodies need Content-Type: application/json (parameters allowed); anything else is 415'."""
     headers = {"Content-Type": kind} if kind else {}
     data = json.dumps({"items": [item()]}).encode()
     await client.refused(415, "unsupported_media_type", "POST", "/api/v1/task", data=data, headers=headers)

@@ -22,7 +22,7 @@ async def test_health_says_that_the_process_lives(client: Client) -> None:
 
 
 async def test_ready_without_a_server_says_so_and_stays_200(client: Client) -> None:
-    """Contract §7: 'CANDY_SERVER_URL | unset: no heartbeat and no callback, and /ready says so'."""
+    """Contract §7: 'CANDY_SERVER_URL | Candy-Server; unset: no heartbeat and no callback, and /ready says so'."""
     answer = await client.ask("GET", "/ready", key=None)
     assert answer.status == 200
     assert set(answer.body) == {"status", "version", "uptime", "checks"}
@@ -128,7 +128,7 @@ async def test_a_heartbeat_is_sent_on_demand_and_returned_with_its_key_masked(
 
 
 async def test_a_heartbeat_without_a_server_is_503(client: Client) -> None:
-    """Contract §1: '503 … backend_unavailable, with Retry-After'."""
+    """Contract §1: '503 | … backend_unavailable … with Retry-After'."""
     answer = await client.refused(503, "backend_unavailable", "POST", "/api/v1/heartbeat/web-1")
     assert "CANDY_SERVER_URL" in answer.body["detail"]
     assert int(answer.headers["Retry-After"]) >= 1

@@ -76,7 +76,7 @@ async def is_bad_json(client: Client, body: bytes) -> None:
     ids=lambda body: repr(body[:24]),
 )
 async def test_what_is_not_json_to_us_is_400(client: Client, body: bytes) -> None:
-    """Contract §1: 'Duplicate keys, nesting over 100, invalid UTF-8, NaN and Infinity … are not JSON to us: 400'."""
+    """Contract §1: 'Duplicate keys, nesting over 100, invalid UTF-8 … are not accepted as JSON: 400'."""
     await is_bad_json(client, body)
     await alive(client)
 
@@ -205,7 +205,7 @@ async def test_a_body_that_stops_half_way_leaves_nothing_behind(client: Client) 
 
 
 async def test_a_body_without_a_content_type_is_415(client: Client) -> None:
-    """Contract §1: "Request bodies need `Content-Type: application/json` …; anything else: 415"."""
+    """Contract §1: "Request bodies need `Content-Type: application/json` …; anything else is 415"."""
     body = json.dumps({"items": [item()]}).encode()
     status, answer = await talk(client, post(body).replace(b"Content-Type: application/json\r\n", b""))
     assert (status, json.loads(answer)["code"]) == (415, "unsupported_media_type")

@@ -33,7 +33,7 @@ def written(folder: Path, entries: object) -> Path:
 
 
 def test_one_key_has_every_scope() -> None:
-    """Contract §7: 'CANDY_API_KEY | one key with every scope'."""
+    """Contract §7: 'CANDY_API_KEY … one key with every scope'."""
     caller = ask(KeyRing(Secret("k1")), ("x-api-key", "k1"))
     assert caller is not None
     assert all(caller.allows(scope) for scope in SCOPES)

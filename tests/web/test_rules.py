@@ -15,7 +15,7 @@ import yaml
 from tests.web.conftest import Client, Opened
 
 RULES = "/api/alert-rules"
-FOUNDING = {
+EXAMPLE = {
     "name": "HighCPUUsage",
     "type": "Folder",
     "content": '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100) > 80',
@@ -23,7 +23,7 @@ FOUNDING = {
     "config_map": "prometheus-rules",
     "key": "cpu-alerts.yaml",
 }
-"""The founding document's request, 告警规则创建请求, with another type."""
+"""Contract section 5, "The rule": the example, with another type."""
 KEYS = {
     "name", "type", "content", "namespace", "config_map", "key", "for", "labels", "annotations", "resource_version",
     "managed", "object_name", "created_at", "updated_at",
@@ -42,14 +42,14 @@ async def rules(agent_with: Opened, rules_path: Path) -> AsyncIterator[Client]:
         yield opened
 
 
-async def test_the_founding_documents_request_makes_a_rule(rules: Client, rules_path: Path) -> None:
+async def test_the_request_of_the_contract_makes_a_rule(rules: Client, rules_path: Path) -> None:
     """Contract §5: 'POST /api/alert-rules | 201 the rule'; its keys; 'content comes back as the rule file in YAML'."""
-    answer = await rules.ask("POST", RULES, json=FOUNDING)
+    answer = await rules.ask("POST", RULES, json=EXAMPLE)
     assert answer.status == 201
     assert answer.headers["Location"] == f"{RULES}/HighCPUUsage?type=Folder&namespace=monitoring"
     assert set(answer.body) == KEYS
-    assert {key: answer.body[key] for key in FOUNDING if key != "content"} == {
-        key: value for key, value in FOUNDING.items() if key != "content"
+    assert {key: answer.body[key] for key in EXAMPLE if key != "content"} == {
+        key: value for key, value in EXAMPLE.items() if key != "content"
     }
     assert yaml.safe_load(answer.body["content"]) == {
         "groups": [
@@ -58,7 +58,7 @@ async def test_the_founding_documents_request_makes_a_rule(rules: Client, rules_
                 "rules": [
                     {
                         "alert": "HighCPUUsage",
-                        "expr": FOUNDING["content"],
+                        "expr": EXAMPLE["content"],
                         "for": "5m",
                         "labels": {"severity": "warning"},
                     }
@@ -70,12 +70,12 @@ async def test_the_founding_documents_request_makes_a_rule(rules: Client, rules_
     assert answer.body["created_at"].endswith("Z")
     assert set(files(rules_path)) == {"highcpuusage.yaml"}
     assert (await rules.ask("GET", answer.headers["Location"])).body == answer.body
-    await rules.refused(409, "exists", "POST", RULES, json=FOUNDING)
+    await rules.refused(409, "exists", "POST", RULES, json=EXAMPLE)
 
 
 async def test_what_is_read_can_be_changed_and_sent_back(rules: Client, rules_path: Path) -> None:
-    """Contract §5: 'PUT | 200; 404; 409 stale if resource_version is given and old'."""
-    made = (await rules.ask("POST", RULES, json=FOUNDING)).body
+    """Contract §5: 'PUT … 200; 404; 409 stale if resource_version is given and old'."""
+    made = (await rules.ask("POST", RULES, json=EXAMPLE)).body
     before = files(rules_path)
     same = await rules.ask("PUT", RULES, json=made)
     assert (same.status, same.body) == (200, made)
@@ -84,9 +84,9 @@ async def test_what_is_read_can_be_changed_and_sent_back(rules: Client, rules_pa
     assert changed.status == 200
     assert "> 90" in changed.body["content"]
     await rules.refused(409, "stale", "PUT", RULES, json=made)
-    await rules.refused(404, "not_found", "PUT", RULES, json={**FOUNDING, "name": "Other"})
+    await rules.refused(404, "not_found", "PUT", RULES, json={**EXAMPLE, "name": "Other"})
     for missing in ("type", "name", "content"):
-        body = {key: value for key, value in FOUNDING.items() if key != missing}
+        body = {key: value for key, value in EXAMPLE.items() if key != missing}
         answer = await rules.refused(422, "invalid", "PUT", RULES, json=body)
         assert {"path": f"$.{missing}", "message": "is required"} in answer.body["errors"]
 
@@ -101,7 +101,7 @@ async def test_a_rule_is_deleted_by_body_or_by_query(rules: Client) -> None:
         ("?name=HighCPUUsage&type=dir", {"json": {"namespace": "monitoring", "name": "HighCPUUsage"}}),
     ]
     for query, body in ways:
-        made = (await rules.ask("POST", RULES, json=FOUNDING)).body
+        made = (await rules.ask("POST", RULES, json=EXAMPLE)).body
         dry = await rules.ask("DELETE", f"{RULES}{query or '?'}&dry_run=true".replace("?&", "?"), **body)
         assert dry.status == 200
         gone = await rules.ask("DELETE", RULES + query, **body)
@@ -117,7 +117,7 @@ async def test_a_rule_is_deleted_by_body_or_by_query(rules: Client) -> None:
 
 @pytest.mark.parametrize("name", ["CPU使用率过高", "a/b", "a b?&=#%", "..", "sync", "x" * 253])
 async def test_a_rule_of_any_name_is_found_by_it(rules: Client, name: str) -> None:
-    made = await rules.ask("POST", RULES, json={**FOUNDING, "name": name})
+    made = await rules.ask("POST", RULES, json={**EXAMPLE, "name": name})
     assert made.status == 201, made
     for where in (f"{RULES}/{quote(name, safe='')}", made.headers["Location"]):
         if name != "..":  # a client takes such a path apart before it is sent
@@ -133,7 +133,7 @@ async def test_a_name_that_none_can_have_is_not_found(rules: Client) -> None:
 async def test_a_rule_that_several_backends_hold_needs_its_type(rules: Client) -> None:
     """Contract §5: 'GET … 200; 404; 409 where several backends hold it and no `type` is given'."""
     for kind in ("folder", "shelf"):
-        assert (await rules.ask("POST", RULES, json={**FOUNDING, "type": kind})).status == 201
+        assert (await rules.ask("POST", RULES, json={**EXAMPLE, "type": kind})).status == 201
     answer = await rules.refused(409, "conflict", "GET", f"{RULES}/HighCPUUsage")
     assert "Folder, shelf" in answer.body["detail"]
     await rules.refused(409, "conflict", "DELETE", f"{RULES}?name=HighCPUUsage")
@@ -143,7 +143,7 @@ async def test_a_rule_that_several_backends_hold_needs_its_type(rules: Client) -
 async def test_rules_are_listed_in_pages_and_by_what_they_belong_to(rules: Client, rules_path: Path) -> None:
     """Contract §5: 'GET /api/alert-rules?type=&namespace=&config_map=&key=&limit=&cursor='."""
     for number in range(5):
-        body = {**FOUNDING, "name": f"r{number}", "key": "odd.yaml" if number % 2 else "even.yaml"}
+        body = {**EXAMPLE, "name": f"r{number}", "key": "odd.yaml" if number % 2 else "even.yaml"}
         assert (await rules.ask("POST", RULES, json=body)).status == 201
     first = (await rules.ask("GET", f"{RULES}?limit=2")).body
     assert set(first) == {"rules", "errors", "next_cursor"}
@@ -167,18 +167,18 @@ async def test_rules_are_listed_in_pages_and_by_what_they_belong_to(rules: Clien
 async def test_a_dry_run_is_asked_for_in_query_or_body(rules: Client, rules_path: Path) -> None:
     """Contract §5: 'POST, PUT, DELETE and sync take `dry_run` (query or body)'."""
     for query, body in (("?dry_run=true", {}), ("", {"dry_run": True}), ("?dry_run=true", {"dry_run": True})):
-        answer = await rules.ask("POST", RULES + query, json={**FOUNDING, **body})
+        answer = await rules.ask("POST", RULES + query, json={**EXAMPLE, **body})
         assert answer.status == 200, "nothing was created"
         assert "Location" not in answer.headers
         assert answer.body["object_name"] == "highcpuusage"
-        synced = await rules.ask("POST", f"{RULES}/sync{query}", json={"rules": [FOUNDING], **body})
+        synced = await rules.ask("POST", f"{RULES}/sync{query}", json={"rules": [EXAMPLE], **body})
         assert synced.body["results"] == [{"name": "HighCPUUsage", "result": "created", "errors": []}]
     assert files(rules_path) == {}
     for query, body in (("?dry_run=true", {"dry_run": False}), ("?dry_run=false", {"dry_run": True})):
-        answer = await rules.refused(422, "invalid", "POST", RULES + query, json={**FOUNDING, **body})
+        answer = await rules.refused(422, "invalid", "POST", RULES + query, json={**EXAMPLE, **body})
         assert [problem["path"] for problem in answer.body["errors"]] == ["query.dry_run"]
-    await rules.refused(422, "invalid", "POST", f"{RULES}?dry_run=yes", json=FOUNDING)
-    assert (await rules.ask("POST", f"{RULES}?dry_run=false", json=FOUNDING)).status == 201
+    await rules.refused(422, "invalid", "POST", f"{RULES}?dry_run=yes", json=EXAMPLE)
+    assert (await rules.ask("POST", f"{RULES}?dry_run=false", json=EXAMPLE)).status == 201
 
 
 async def test_sync_answers_a_result_for_each_rule_and_a_summary(rules: Client) -> None:
@@ -203,7 +203,7 @@ async def test_sync_answers_a_result_for_each_rule_and_a_summary(rules: Client) 
 
 async def test_problems_are_told_with_their_places_and_the_installed_types(rules: Client) -> None:
     """Contract §5: 'An unknown `type` is 422 and lists the installed ones'; §1: '`errors` lists *every* problem'."""
-    body = {**FOUNDING, "type": "nagios", "colour": "red", "content": "groups:\n- name: a\n- 5\n"}
+    body = {**EXAMPLE, "type": "nagios", "colour": "red", "content": "groups:\n- name: a\n- 5\n"}
     answer = await rules.refused(422, "invalid", "POST", RULES, json=body)
     found = {problem["path"]: problem["message"] for problem in answer.body["errors"]}
     assert set(found) == {"$.type", "$.colour", "$.groups[1]"}
@@ -219,7 +219,7 @@ async def test_somebody_elses_rule_is_forbidden_ground(rules: Client, rules_path
     (rules_path / "monitoring" / "theirs.yaml").write_text("groups: []\n")
     found = await rules.ask("GET", f"{RULES}/theirs")
     assert (found.body["managed"], found.body["content"]) == (False, "groups: []\n")
-    await rules.refused(403, "not_managed", "PUT", RULES, json={**FOUNDING, "name": "theirs"})
+    await rules.refused(403, "not_managed", "PUT", RULES, json={**EXAMPLE, "name": "theirs"})
     await rules.refused(403, "not_managed", "DELETE", f"{RULES}?name=theirs")
 
 
@@ -227,12 +227,12 @@ async def test_a_backend_that_is_away_is_503_and_says_when_to_come_back(rules: C
     """Contract §5: 'a backend without its CRD or cluster is 503 `backend_unavailable`'; lists go on without it."""
     shutil.rmtree(rules_path)
     for method, where, more in (
-        ("POST", RULES, {"json": FOUNDING}),
-        ("PUT", RULES, {"json": FOUNDING}),
+        ("POST", RULES, {"json": EXAMPLE}),
+        ("PUT", RULES, {"json": EXAMPLE}),
         ("DELETE", f"{RULES}?name=a&type=dir", {}),
         ("GET", f"{RULES}/HighCPUUsage", {}),
         ("GET", f"{RULES}?type=dir", {}),
-        ("POST", f"{RULES}/sync", {"json": {"rules": [FOUNDING]}}),
+        ("POST", f"{RULES}/sync", {"json": {"rules": [EXAMPLE]}}),
     ):
         answer = await rules.refused(503, "backend_unavailable", method, where, **more)
         assert int(answer.headers["Retry-After"]) >= 1
@@ -243,7 +243,7 @@ async def test_a_backend_that_is_away_is_503_and_says_when_to_come_back(rules: C
 
 async def test_without_any_backend_it_says_that_there_are_none(agent_with: Opened) -> None:
     async with agent_with(CANDY_PLUGINS_BLOCKED="prometheusrule,vmrule,kubernetes,folder") as client:
-        answer = await client.refused(422, "invalid", "POST", RULES, json=FOUNDING)
+        answer = await client.refused(422, "invalid", "POST", RULES, json=EXAMPLE)
         assert answer.body["errors"] == [
             {"path": "$.type", "message": "expected one of the installed types: there are none"}
         ]
@@ -260,9 +260,9 @@ async def test_scopes_are_rules_read_and_rules_write(agent_with: Opened, rules_p
         "- {name: other, key: key-of-other, scopes: ['tasks:read', 'tasks:write', 'agent:config']}\n"
     )
     calls: tuple[tuple[str, str, str, Any], ...] = (
-        ("POST", RULES, "writer", FOUNDING),
-        ("PUT", RULES, "writer", FOUNDING),
-        ("POST", f"{RULES}/sync", "writer", {"rules": [FOUNDING]}),
+        ("POST", RULES, "writer", EXAMPLE),
+        ("PUT", RULES, "writer", EXAMPLE),
+        ("POST", f"{RULES}/sync", "writer", {"rules": [EXAMPLE]}),
         ("GET", RULES, "reader", None),
         ("GET", f"{RULES}/HighCPUUsage", "reader", None),
         ("DELETE", RULES, "writer", {"name": "HighCPUUsage"}),
@@ -292,7 +292,7 @@ async def test_the_document_describes_the_groups_of_the_installed_backends(rules
     assert delete["requestBody"]["required"] is False
     assert {parameter["name"] for parameter in delete["parameters"]} >= {"name", "type", "namespace", "dry_run"}
     assert {"403", "404", "409", "503"} <= set(delete["responses"])
-    await rules.ask("POST", RULES, json=FOUNDING)
+    await rules.ask("POST", RULES, json=EXAMPLE)
     figures = (await rules.ask("GET", "/metrics")).text
     assert 'candy_rules_writes_total{result="created",type="folder"} 1.0' in figures
     assert "candy_rules_sync_duration_seconds_count" in figures
@@ -301,6 +301,6 @@ async def test_the_document_describes_the_groups_of_the_installed_backends(rules
 async def test_a_large_rule_file_is_taken_and_a_larger_one_refused(rules: Client) -> None:
     one = {"alert": "A", "expr": "up == 0", "annotations": {"summary": "x" * 200}}
     text = json.dumps({"groups": [{"name": "a", "rules": [one] * 1500}]})
-    assert (await rules.ask("POST", RULES, json={**FOUNDING, "content": text})).status == 201
-    answer = await rules.refused(422, "invalid", "POST", RULES, json={**FOUNDING, "name": "B", "content": text * 2})
+    assert (await rules.ask("POST", RULES, json={**EXAMPLE, "content": text})).status == 201
+    answer = await rules.refused(422, "invalid", "POST", RULES, json={**EXAMPLE, "name": "B", "content": text * 2})
     assert [problem["path"] for problem in answer.body["errors"]] == ["$.content"]

@@ -77,7 +77,7 @@ async def test_strict_handling_refuses_the_whole_task(client: Client) -> None:
 
 
 async def test_a_cancelled_task_is_answered_once_it_has_stopped(client: Client) -> None:
-    """Contract §2: 'DELETE | 200, the status object plus "success":true, once the task has really stopped'."""
+    """Contract §2: 'DELETE … 200, the status object plus "success":true, once the task has really stopped'."""
     task_id = (await submit(client, items=[item(1, seconds=60)])).body["task_id"]
     answer = await client.ask("DELETE", f"/api/v1/tasks/{task_id}")
     assert answer.status == 200
@@ -129,7 +129,7 @@ async def test_every_problem_of_a_query_is_listed(client: Client) -> None:
     ["..%2F..%2Fetc%2Fpasswd", "%2e%2e", "a%00b", "%FF%FE", "a%20b", "x" * 129, "%F0%9F%8D%AC", "a%0Ab", "..;", "%"],
 )
 async def test_a_name_that_no_task_can_have_is_404_everywhere(client: Client, name: str) -> None:
-    """Contract §1: 'task_id: 1-128 of A-Za-z0-9._:-, not . or ..'; 'A client's mistake never yields a 5xx'."""
+    """Contract §1: 'task_id is 1–128 of A-Za-z0-9._:-, not . or ..'; 'A client's mistake never yields a 5xx'."""
     for method, path in [
         ("GET", f"/api/v1/tasks/{name}"),
         ("DELETE", f"/api/v1/tasks/{name}"),

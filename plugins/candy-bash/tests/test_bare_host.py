@@ -54,7 +54,7 @@ def on_bare_host(tmp_path: Path) -> OnBareHost:
 
 
 def test_templates_need_no_shell(on_bare_host: OnBareHost) -> None:
-    """Contract §3: "`template` + `args` (the agent's own catalogue: argv lists …)"; `command` is refused as it was."""
+    """Contract §3: "The catalogue holds argv lists with typed parameters"; `command` is refused as it was."""
     found = on_bare_host({}, {"template": "disk_usage"}, {"template": "gone"}, {"command": "id"})
     assert [(reason, code) for reason, code, *_ in found["outcomes"]] == [
         ("ok", 0),

@@ -120,7 +120,7 @@ async def test_another_user(open_agent: Any) -> None:
 
 
 async def test_output_is_cut_at_the_limit_and_the_cut_is_told(open_agent: Any) -> None:
-    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is told'."""
+    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is reported'."""
     async with open_agent(limit=1000) as agent:
         outcome = await agent.run("yes x | head -c 5000000; echo e | head -c 1 >&2")
         assert outcome.status == "normal"

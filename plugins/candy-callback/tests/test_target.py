@@ -41,7 +41,7 @@ def problems(context: Context, callback: Callback, *allowed: str) -> list[str]:
     ],
 )
 def test_a_host_that_is_allowed_passes(context: Context, url: str, allowed: str) -> None:
-    """Contract §4: '`url` only to hosts in `plugins.callback.allowed_hosts`'."""
+    """Contract §4: '`url` | where it goes: only to hosts in `plugins.callback.allowed_hosts`'."""
     assert problems(context, Callback(url=url), allowed) == []
 
 
@@ -179,7 +179,7 @@ def test_a_callback_with_nowhere_to_go_is_a_problem(context: Context) -> None:
 
 
 def test_without_a_candy_server_there_is_a_target_only_where_one_is_named(context: Context) -> None:
-    """Contract §7: '`CANDY_SERVER_URL` unset: no heartbeat and no callback'."""
+    """Contract §7: '`CANDY_SERVER_URL` | Candy-Server; unset: no heartbeat and no callback'."""
     own = Callback(url="http://hooks.example.com/")
     assert not has_target(context(), CallbackSettings(), None)
     assert has_target(context(), CallbackSettings(), own)

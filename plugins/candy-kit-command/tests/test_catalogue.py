@@ -37,7 +37,7 @@ def read(params: dict[str, Any]) -> CommandParams:
 
 
 def test_a_template_becomes_an_argv_and_no_shell_text(load: Load, ask: Ask) -> None:
-    """Contract §3: '`template` + `args` (the agent's own catalogue: argv lists with typed parameters)'."""
+    """Contract §3: 'The catalogue holds argv lists with typed parameters'."""
     command = ask(load(LIST), {"template": "list", "args": {"width": "80", "all": "true", "folder": "/srv/$(id) ;x"}})
     assert isinstance(command, Command)
     assert command.argv == ("ls", "-w", "80", "--all", "--", "/srv/$(id) ;x")

@@ -117,7 +117,7 @@ def test_a_text_not_found_in_output_that_was_cut_is_no_good_news() -> None:
 
 
 def test_the_cut_is_told() -> None:
-    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is told'."""
+    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is reported'."""
     outcome = judged({}, "abc", cut=12345)
     assert "the output was cut after 3 bytes, 12345 more were not kept" in outcome.details
     assert outcome.stats["stdout_cut"] == 12345

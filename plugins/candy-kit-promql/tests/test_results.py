@@ -29,8 +29,8 @@ def verdict(outcome: Outcome) -> tuple[ItemStatus, str]:
     return outcome.status, outcome.reason
 
 
-async def test_the_example_of_the_founding_document(serve: Any, ask: Any) -> None:
-    """Founding document "2.": three of the nodes exceed, worst first, and ``value`` is the first series' own text."""
+async def test_the_example_of_the_contract(serve: Any, ask: Any) -> None:
+    """Contract section 2, "Result object": worst first, and ``value`` is the first series' own text."""
     body = result(
         "vector",
         [

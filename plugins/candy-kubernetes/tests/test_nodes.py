@@ -1,4 +1,4 @@
-"""The check ``nodes``. Contract §3: "`threshold`/`critical` on the number of offenders; `value` is that number"."""
+"""The check ``nodes``. Contract §3: "apply to the number of offenders; `value` is that number"."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_a_cordoned_node_counts_where_the_item_says_so(agent: Agent, make_
 
 
 async def test_the_worst_is_the_first_and_stands_in_the_sentence(agent: Agent, make_node: Any) -> None:
-    """Contract §3: "sentences as above with the kind for 节点"; "worst first, ties by name"."""
+    """Contract §3: "with the kind for 节点"; "worst first, ties by name"."""
     pressed = make_node("b-pressed", status=conditions(Ready="True", DiskPressure="True"))
     dead = make_node("c-dead", status=conditions(Ready="Unknown"))
     make_node("a-well")

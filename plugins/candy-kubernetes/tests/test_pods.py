@@ -1,4 +1,4 @@
-"""The check ``pods``. Contract §3: "`threshold`/`critical` on the number of offenders; `value` is that number"."""
+"""The check ``pods``. Contract §3: "apply to the number of offenders; `value` is that number"."""
 
 from __future__ import annotations
 

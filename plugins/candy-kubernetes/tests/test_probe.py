@@ -56,7 +56,7 @@ def two_nodes(make_node: Any) -> tuple[str, str]:
 
 
 async def test_nodes_and_version_are_the_api_servers(probe: KubernetesProbe, two_nodes: tuple[str, str]) -> None:
-    """Contract §4: "`kubernetes_version` without `v`"; what only others know is left out."""
+    """Contract §4: "`kubernetes_version` is without `v`"; what only others know is left out."""
     assert await probe.read() == ClusterInfo(nodes=2, kubernetes_version="1.20.2")
 
 

@@ -30,7 +30,7 @@ async def test_a_vector_is_judged_series_by_series(agent: Any) -> None:
     assert high.message == "所有节点的值都在阈值 2.00 范围内"
 
 
-async def test_the_founding_documents_cpu_query_has_a_value(agent: Any) -> None:
+async def test_the_cpu_query_of_the_contract_has_a_value(agent: Any) -> None:
     query = '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100)'
     [outcome] = await agent.run({"query": query, "threshold": "1000"})
     assert verdict(outcome) == (NORMAL, Reason.OK)
@@ -92,7 +92,7 @@ async def test_nan_and_infinity_as_a_real_server_makes_them(agent: Any) -> None:
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract §3: "Empty: series were read and none passed the query's own filter, or the query selects none …"."""
+    """Contract §3: "series were read and none passed the query's own filter"."""
     [outcome, overridden, ranged] = await agent.run(
         query, {"query": query, "no_data": "failed"}, {"query": query, "range": {"lookback": "5s", "step": "1s"}}
     )

@@ -81,7 +81,7 @@ async def results(http: aiohttp.ClientSession, body: dict[str, Any], key: str = 
 
 
 async def test_a_command_needs_the_setting_and_the_scope(start: Any, sshd: Sshd) -> None:
-    """Contract §3: '`template`/`command` as above (`plugins.ssh.allow_command`)'; §1: 'without it … `not_allowed`'."""
+    """Contract §3: 'the setting is `plugins.ssh.allow_command`'; §1: 'without it … `not_allowed`'."""
     body = task(sshd, {"credential": "login", "template": "uptime"}, {"credential": "login", "command": "echo well"})
     async with start() as (_, http):
         template, command = await results(http, body)
@@ -107,7 +107,7 @@ async def test_a_timeout_ends_everything_on_the_far_side_too(start: Any, sshd: S
 
 
 async def test_secrets_of_callers_and_of_the_configuration_are_told_nowhere(start: Any, sshd: Sshd) -> None:
-    """Contract §3: '`password`/`private_key` (accepted from today's callers, never logged nor echoed)'."""
+    """Contract §3: '`password` or `private_key` … accepted from today's callers, never logged nor echoed'."""
     user = {"username": "nobody-by-this-name"}
     body = task(
         sshd,

@@ -193,7 +193,7 @@ async def test_a_known_hosts_file_that_changes_is_read_again(open_agent: Any, ss
 
 @only_root
 async def test_a_password_of_todays_callers_is_taken(open_agent: Any, sshd: Any) -> None:
-    """Contract §3: "or ``password``/``private_key`` (accepted from today's callers, never logged nor echoed)"."""
+    """Contract §3: "``password`` or ``private_key`` … accepted from today's callers, never logged nor echoed"."""
     async with open_agent(defaults={"host": "127.0.0.1", "port": str(sshd.port)}) as agent:
         outcome = await agent.run(username="candytest", password="pass-word-1234", command="id -un")
         assert outcome.value == "candytest", outcome.message

@@ -76,7 +76,7 @@ async def silence(process: Process, mark: bytes) -> None:
 
 
 async def test_an_introduction_without_end_is_not_kept(open_agent: Any) -> None:
-    """Contract §3: 'Output is … cut at a limit, and the cut is told'."""
+    """Contract §3: 'Output is … cut at a limit, and the cut is reported'."""
 
     async def command(process: Process, mark: bytes) -> None:
         process.stdout.write(mark + b"\n")

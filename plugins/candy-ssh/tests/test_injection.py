@@ -212,7 +212,7 @@ async def test_a_line_that_is_too_long_is_told(agent: Any) -> None:
 
 
 async def test_output_is_cut_at_its_limit_and_told(agent: Any) -> None:
-    """Contract §3: "Output is decoded leniently and cut at a limit, and the cut is told"."""
+    """Contract §3: "Output is decoded leniently and cut at a limit, and the cut is reported"."""
     outcome = await agent.run(command="head -c 3000000 /dev/zero; printf '\\377\\n' >&2")
     assert outcome.reason == "ok"
     assert outcome.stats["stdout_cut"] == 3_000_000 - 64 * 1024

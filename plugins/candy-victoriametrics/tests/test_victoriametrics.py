@@ -29,7 +29,7 @@ async def test_a_vector_is_judged_series_by_series(agent: Any) -> None:
     assert (*verdict(high), high.message) == (NORMAL, Reason.OK, "所有节点的值都在阈值 2.00 范围内")
 
 
-async def test_the_founding_documents_memory_query_has_a_value(agent: Any) -> None:
+async def test_the_memory_query_of_the_contract_has_a_value(agent: Any) -> None:
     query = "100 * (1 - (node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))"
     [outcome] = await agent.run({"query": query, "threshold": "1000"})
     assert verdict(outcome) == (NORMAL, Reason.OK)

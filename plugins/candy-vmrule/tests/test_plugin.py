@@ -22,7 +22,7 @@ class TestPlugin(RulePluginSuite):
 
 
 def test_one_backend_by_all_the_contracts_names() -> None:
-    """Contract §5: "``type`` (``prometheus`` → PrometheusRule …; ``victoriaMetrics`` or ``vm`` → VMRule …"."""
+    """Contract §5: "``prometheus`` | PrometheusRule … ``victoriaMetrics`` or ``vm`` | VMRule …"."""
     [spec] = plugin.candy_rule_backends()
     assert (spec.name, spec.aliases, spec.wire_name) == (
         "victoriametrics",

@@ -1,6 +1,6 @@
-"""The inspection: the founding document's task, sent, waited for and compared with what Candy-Server received.
+"""The inspection: the contract's example of a task, sent, waited for and compared with what Candy-Server received.
 
-That document is the written agreement between Candy-Server and the agent, whose example this task is.
+The example is in docs/contract.md#2-request.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Check:
 
 
 def task(task_id: str, *, with_victoriametrics: bool, chinese: bool) -> Json:
-    """The founding document's task; its second item goes to Prometheus where no plugin runs ``victoriaMetrics``.
+    """The example's task; its second item goes to Prometheus where no plugin runs ``victoriaMetrics``.
 
     Its names and sentences are ``chinese``, as they are there, or English.
     """

@@ -1,6 +1,6 @@
-"""The founding document's JSON, request and answer, against the running agent, Prometheus and VictoriaMetrics.
+"""The contract's JSON examples, request and answer, against the running agent, Prometheus and VictoriaMetrics.
 
-Values aside, and where the document contradicts itself as the contract's first paragraph settles it.
+Values aside.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EXCEEDING: dict[str, Any] = {
 async def test_the_answer_to_the_documents_task_has_the_documents_shape(
     start_agent: StartAgent, prometheus: str, victoriametrics: str, candy_server: CandyServer
 ) -> None:
-    """Founding document "1.", "2.", "4.", "5." and "6."."""
+    """Contract section 2, "Task request", "Status object" and "Result object"; section 4, "Callback"."""
     async with start_agent(
         CANDY_PROMETHEUS_URL=prometheus,
         CANDY_VICTORIAMETRICS_URL=victoriametrics,
@@ -73,7 +73,7 @@ async def test_the_answer_to_the_documents_task_has_the_documents_shape(
 async def test_items_beyond_their_thresholds_are_told_in_the_documents_sentences(
     start_agent: StartAgent, prometheus: str, victoriametrics: str
 ) -> None:
-    """Founding document "2.": message, details and the task's message, spaced as there."""
+    """Contract section 2, "Result object": message, details and the task's message, spaced as there."""
     async with start_agent(CANDY_PROMETHEUS_URL=prometheus, CANDY_VICTORIAMETRICS_URL=victoriametrics) as agent:
         document = await agent.run(EXCEEDING)
         many, one = document["results"]
@@ -90,7 +90,7 @@ async def test_items_beyond_their_thresholds_are_told_in_the_documents_sentences
 async def test_the_first_heartbeat_comes_at_once_with_the_documents_keys(
     start_agent: StartAgent, candy_server: CandyServer
 ) -> None:
-    """Founding document "3."; contract §4: figures that could not be had are left out, never invented."""
+    """Contract section 4, "Heartbeat": figures that could not be had are left out, never invented."""
     async with start_agent(
         CANDY_SERVER_URL=candy_server.url,
         CANDY_SERVER_API_KEY=candy_server.key,
@@ -105,8 +105,8 @@ async def test_the_first_heartbeat_comes_at_once_with_the_documents_keys(
         assert KEY not in str(beat)
 
 
-async def test_the_routes_of_the_document_are_there(start_agent: StartAgent) -> None:
-    """Founding document, "API 文档": tasks, results, cancel, health."""
+async def test_the_routes_of_the_contract_are_there(start_agent: StartAgent) -> None:
+    """Contract section 1, "All routes": tasks, results, cancel, health."""
     async with start_agent() as agent:
         task = {"task_id": "a", "items": [{"id": 1, "type": "prometheus", "params": {"query": "up"}}]}
         document = await agent.run(task)
