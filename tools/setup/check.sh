@@ -42,7 +42,7 @@ check "mypy" types
 check "layers (import-linter)" "$bin/lint-imports" --no-cache
 check "licences" "$bin/python" tools/setup/licences.py
 check "changelog fragments" changelog
-check "contract and citations" "$bin/python" -m pytest -q -n0 -p no:cacheprovider tests/repo/test_{contract,citations}.py
+check "documents and citations" "$bin/python" -m pytest -q -n0 -p no:cacheprovider tests/docs
 
 if [[ ${#failed[@]} != 0 ]]; then
     echo "make check: failed: ${failed[*]}" >&2
