@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs bench lock servers install clean
+.PHONY: help demo run test check docs bench lock release servers install clean
 
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
@@ -37,6 +37,9 @@ bench: $(STAMP) servers ## how fast, against others that do the same work on thi
 
 lock: ## resolve every dependency anew into requirements.lock
 	@tools/setup/lock.sh $(ARGS)
+
+release: $(STAMP) ## a release of VERSION=X.Y.Z, built and checked; uploads nothing (ARGS=--dry-run: changes nothing)
+	@tools/setup/release.sh $(VERSION) $(ARGS)
 
 install: $(STAMP) ## make .venv with the agent, its plugins and the tools, and nothing else
 
