@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from candy_core import __version__
 from candy_server.server import CandyServer
 from candy_server.signature import Signature
 
@@ -97,7 +98,7 @@ async def test_the_first_heartbeat_comes_at_once_with_the_documents_keys(
         CANDY_CLUSTER_NAME="production-cluster",
     ) as agent:
         beat = (await candy_server.heartbeat("agent-001")).body
-        assert (beat["agent_id"], beat["status"], beat["version"]) == ("agent-001", "running", "0.1.0")
+        assert (beat["agent_id"], beat["status"], beat["version"]) == ("agent-001", "running", __version__)
         assert beat["cluster_info"] == {"name": "production-cluster"}
         assert RFC3339.fullmatch(beat["timestamp"])
         assert beat["agent_endpoint"].endswith(f":{agent.process.port}")

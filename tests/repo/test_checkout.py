@@ -21,9 +21,10 @@ LONGEST_OF_TESTS = 500
 """Tests of one subject may need more: a table of cases is no second subject."""
 
 TOP_LEVEL = {
-    ".changes", ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile",
-    "README.md", "README.zh.md", "candy_core", "contrib", "docs", "plugins", "pyproject.toml", "requirements.lock",
-    "tests", "tools",
+    ".changes", ".ci", ".devcontainer", ".dockerignore", ".editorconfig", ".github", ".gitignore", ".gitlab",
+    ".gitlab-ci.yml", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "README.zh.md", "SECURITY.md", "candy_core", "contrib", "docs", "plugins", "pyproject.toml",
+    "requirements.lock", "tests", "tools",
 }  # fmt: skip
 INSIDE = {
     "contrib": {"README.md", "candy-server", "demo", "deploy", "plugin-template"},

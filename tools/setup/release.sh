@@ -31,7 +31,7 @@ python=$(tools/setup/python.sh)
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
 scratch=$(mktemp -d)
 source=$scratch/source dist=$scratch/dist clean=$scratch/clean
-trap 'git -C "$checkout" worktree remove --force "$source" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'git -C "$checkout" worktree remove --force "$source" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 git worktree add --quiet --detach "$source"
 cd "$source"
 
@@ -47,8 +47,11 @@ echo "release.sh: sdists, and wheels from them" >&2
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH # the same commit gives the same files
 for folder in . plugins/*/; do
-    "$uv" build --quiet --offline --python "$checkout/.venv/bin/python" --no-build-isolation --no-sources \
-        --out-dir "$dist" "$folder"
+    "$uv" build --offline --python "$checkout/.venv/bin/python" --no-build-isolation --no-sources \
+        --out-dir "$dist" "$folder" >"$scratch/log" 2>&1 || {
+        cat "$scratch/log" >&2
+        fail "$folder does not build (see above)"
+    }
 done
 rm -f "$dist/.gitignore"
 (cd "$dist" && sha256sum -- * >"$scratch/sums" && mv "$scratch/sums" SHA256SUMS)

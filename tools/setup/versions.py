@@ -68,8 +68,10 @@ def main(action: str, text: str) -> None:
     """What the command line asks for."""
     version = next_version(text) if action == "check" else Version(text)
     if action == "set":
-        listed = ["git", "ls-files", "*.md", "*.toml", "*.yaml", "candy_core/version.py", ":!.changes", ":!CHANGELOG.md"]
-        for place in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        listed = ("git", "ls-files", "*.md", "*.toml", "*.yaml", "candy_core/version.py")
+        past = (":!.changes", ":!CHANGELOG.md")
+        places = subprocess.run([*listed, *past], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for place in places.splitlines():
             path = ROOT / place
             before = path.read_text()
             if (after := rewritten(place, before, version)) != before:
