@@ -96,6 +96,7 @@ def test_every_distribution_has_one_shape(folder: Path) -> None:
     assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert (folder / "README.md").is_file()
     if folder.parent == ROOT / "plugins":
+        assert project["urls"] == pyproject(ROOT)["project"]["urls"]
         package = folder.name.replace("-", "_")
         assert folder.name.startswith("candy-")
         assert project["name"] == folder.name
