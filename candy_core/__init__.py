@@ -39,6 +39,7 @@ from candy_core.ports.executor import BatchExecutor, Executor, ExecutorSpec, Ite
 from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Reporter, ReporterSpec, Retry
 from candy_core.ports.rule_backend import Absent, Anything, Expect, RuleBackend, RuleBackendSpec, Version
 from candy_core.version import __version__
+from candy_core.yaml_reader import read_yaml
 
 __all__ = [  # noqa: RUF022  # grouped by audience, sorted within a group
     # every plugin
@@ -58,6 +59,7 @@ __all__ = [  # noqa: RUF022  # grouped by audience, sorted within a group
     "encode",
     "loads",
     "params_reader",
+    "read_yaml",
     "to_json",
     "tolerant_reader",
     # executors

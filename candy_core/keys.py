@@ -20,10 +20,10 @@ from msgspec import Meta
 from multidict import MultiMapping
 
 from candy_core.codec import request_reader
-from candy_core.config.file import read_yaml
 from candy_core.config.secret_files import read_secret_file
 from candy_core.errors import Invalid, SettingsError
 from candy_core.model.secret import Secret
+from candy_core.yaml_reader import read_yaml
 
 EVERYTHING = "*"
 SCOPES = (
@@ -124,13 +124,11 @@ class KeyRing:
     def _add_file(self, file: Path) -> None:
         where = f"CANDY_API_KEYS_FILE ({file})"
         try:
-            value = read_yaml(file.read_text("utf-8"))
+            value = read_yaml(file.read_bytes(), path=where)
         except OSError as error:
             raise SettingsError(f"{where}: cannot be read: {error.strerror or error}") from None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{where}: is not UTF-8") from None
-        except ValueError as error:
-            raise SettingsError(f"{where}: {error}") from None
+        except Invalid as error:
+            raise SettingsError(str(error)) from None
         try:
             entries = request_reader.read({"keys": value}, _KeyFile).keys
         except Invalid as error:

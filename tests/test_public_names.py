@@ -86,6 +86,7 @@ NAMES = [
     "loads",
     "network_cause",
     "params_reader",
+    "read_yaml",
     "sentence",
     "to_json",
     "tolerant_reader",

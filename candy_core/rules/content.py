@@ -11,12 +11,14 @@ from candy_core.codec.problems import unknown_key
 from candy_core.errors import BadJson, Invalid, Problem
 from candy_core.model.task import Json
 from candy_core.rules.documents import RuleDraft
-from candy_core.rules.yaml_reading import MAX_BYTES, read_yaml
 from candy_core.rules.yaml_writing import write_yaml
+from candy_core.yaml_reader import read_yaml
 
 Groups = tuple[Mapping[str, Json], ...]
 
 PATH = "$.content"
+MAX_BYTES = 512 * 1024
+"""The largest PrometheusRule that an API server keeps, and so the longest rule file."""
 DEFAULT_FOR = "5m"
 DEFAULT_LABELS: Mapping[str, str] = {"severity": "warning"}
 
@@ -72,7 +74,7 @@ def _read_text(text: str) -> Json:
     if as_json is not None:
         return as_json
     if _RULE_FILE.search(text):
-        return read_yaml(text, path=PATH)
+        return read_yaml(text, path=PATH, typed=False)
     if _OTHER_DOCUMENT.match(text):
         raise _refused("expected an expression, or a rule file whose first key is groups")
     return None

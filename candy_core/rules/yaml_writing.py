@@ -29,8 +29,8 @@ _OTHERS = re.compile(
 def write_yaml(value: Json, *, tagged: bool) -> str:
     """``value`` as YAML. With ``tagged`` numbers and booleans carry their tag (``!!int 10``).
 
-    :func:`~candy_core.rules.yaml_reading.read_yaml` keeps text as text: it gives the equal value back of a tagged one,
-    and of another one the text of each number, for somebody who knows which of the fields are numbers.
+    :func:`~candy_core.yaml_reader.read_yaml` without types gives back the equal value if it is tagged. If it is not,
+    numbers and booleans come back as strings, for a reader that knows which of its fields they are.
     """
     return str(yaml.emit(_document(value, tagged), Dumper=_DUMPER, width=_WIDE, allow_unicode=True))
 

@@ -247,7 +247,7 @@ def test_json_text_inside_of_params_is_held_to_the_same_bounds() -> None:
     assert problems(params_reader, {"free": '{"a":1,"a":2}'}) == [
         (
             "$.free",
-            'expected an object or its JSON text, and this text is not JSON: the key "a" stands twice in one object',
+            'expected an object or its JSON text, and this text is not JSON: duplicate key "a"',
         )
     ]
     ((path, _),) = problems(params_reader, {"words": "[" * 200})

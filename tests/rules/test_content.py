@@ -173,7 +173,7 @@ def test_what_alerts_do_not_say_themselves_is_filled_in() -> None:
         ({"groups": GROUPS, "group": 1}, "$.content.group", "did you mean groups"),
         ({"groups": {"a": 1}}, "$.groups", "expected a list"),
         ({"apiVersion": "v1", "kind": "PrometheusRule", "spec": {}}, "$.content", "give what stands under its spec"),
-        ("groups:\n- name: a\n  name: b\n", "$.content", "line 3: the key 'name' stands twice"),
+        ("groups:\n- name: a\n  name: b\n", "$.content", "line 3: duplicate key 'name'"),
         ("groups: [\n", "$.content", "not YAML"),
         ("groups:\n- x\n", "$.groups[0]", "expected an object"),
         ("x" * (512 * 1024 + 1), "$.content", "at most 524288 bytes"),

@@ -212,12 +212,16 @@ def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tm
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f"users: [{{name: u, user: {{token: {SECRET}", "line 1: expected YAML"),
-        (f"a: b: {SECRET}", "expected YAML"),
+        (f"users: [{{name: u, user: {{token: {SECRET}", r"kubeconfig: line \d, column \d+: not YAML"),
+        (f"a: b: {SECRET}", r"line 1, column \d+: not YAML"),
+        (
+            f"users: [\n{{name: u, user: {{token: {SECRET}, token: {SECRET}}}}}]",
+            "kubeconfig: line 2: duplicate key 'token'",
+        ),
         (f"- {SECRET}", "expected a kubeconfig"),
         (f'{{"users": [{{"name": "{SECRET}"}}]}}', "current-context"),
         ('{"current-context": "x"}', "no context of the name 'x'"),
-        (b"\xff\xfe\x00\x00" + SECRET.encode(), "expected YAML"),
+        (b"\xff\xfe\x00\x00" + SECRET.encode(), "not UTF-8"),
     ],
 )
 async def test_a_kubeconfig_that_is_of_no_use_is_named_and_not_repeated(

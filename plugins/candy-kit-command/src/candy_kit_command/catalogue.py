@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import yaml
 from attrs import Factory, frozen
 
 from candy_core import (
@@ -20,6 +19,7 @@ from candy_core import (
     SettingsError,
     item_sentences,
     params_reader,
+    read_yaml,
 )
 from candy_kit_command import texts
 from candy_kit_command.argument import Refused
@@ -123,13 +123,8 @@ def _builtin() -> bytes:
 
 def _read(origin: str, data: bytes) -> dict[str, Template]:
     try:
-        document: object = yaml.load(data, _Loader)  # noqa: S506  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise SettingsError(f"templates: {origin} is not YAML: {' '.join(str(error).split())}") from None
-    except (ValueError, RecursionError):
-        raise SettingsError(f"templates: {origin} is not YAML that can be read") from None
-    try:
-        specs = params_reader.read(_texts(document), _File, path=origin).templates
+        document = read_yaml(data, path=origin)
+        specs = params_reader.read({} if document is None else document, _File, path=origin).templates
     except Invalid as error:
         raise SettingsError(f"templates: {error}") from None
     found: dict[str, Template] = {}
@@ -140,22 +135,3 @@ def _read(origin: str, data: bytes) -> dict[str, Template]:
             wrong = "; ".join(f"{name}.{problem.path}: {problem.message}" for problem in error.problems)
             raise SettingsError(f"templates: {origin}: {wrong}") from None
     return found
-
-
-def _texts(document: object) -> Any:
-    return {} if document is None else document
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without duplicate keys, of which the last would win without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if not isinstance(name, str):
-                raise yaml.constructor.ConstructorError(None, None, "expected texts for keys", key.start_mark)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} stands here twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from attrs import field, frozen
 
-from candy_core import Json
+from candy_core import Invalid, Json, read_yaml
 from candy_kit_kube.json_values import elements, members, text
 
 _FILES = {
@@ -81,15 +80,13 @@ def _entry(
 
 def _read(path: Path) -> Mapping[str, Json] | None:
     try:
-        document = yaml.safe_load(path.read_bytes())
+        document = read_yaml(path.read_bytes(), path=str(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark is not None else ""
-        raise Unusable(f"{path}{place}: expected YAML") from None  # the error's own text quotes the file
+    except Invalid as error:
+        raise Unusable(str(error)) from None
     if document is not None and not isinstance(document, dict):
         raise Unusable(f"{path}: expected a kubeconfig, an object with clusters, users and contexts")
     return document or {}
