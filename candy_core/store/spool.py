@@ -1,8 +1,8 @@
 """Undelivered results on disk, so that they outlive the process (contract section 7, ``CANDY_SPOOL_DIR``).
 
 One file per delivery: a line with the checksum of the rest, a line of JSON, and the document unchanged. A file is
-written under a temporary name, synced and renamed, so that it is either whole or absent; it is removed once the delivery
-has arrived. Only the owner can read the files, since a task's own callback may have secrets in its headers.
+written under a temporary name, synced and renamed, so that it is either whole or absent; it is removed once it has been
+delivered. Only the owner can read the files, since a task's own callback may have secrets in its headers.
 
 Everything here blocks on the disk: call it in a thread (``asyncio.to_thread``).
 """
