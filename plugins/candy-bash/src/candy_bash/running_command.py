@@ -46,13 +46,8 @@ class RunningCommand:
         """The pid of its first process."""
         return self._process.pid
 
-    @property
-    def ended(self) -> bool:
-        """Whether its first process has ended."""
-        return self._ended.done()
-
     async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the first process has ended, at most ``seconds``; returns whether it has. May be canceled."""
+        """Wait until the first process has ended, at most ``seconds``; returns whether it has. Safe to cancel."""
         if not self._ended.done():
             await asyncio.wait((self._ended,), timeout=seconds)
         return self._ended.done()

@@ -39,11 +39,11 @@ Fresh = Callable[[], AbstractAsyncContextManager[asyncssh.SSHClientConnection]]
 
 
 class ConnectionLost(Exception):
-    """The connection was lost while the command ran; ``result`` is what is known of the command."""
+    """The connection was lost while the command ran; ``command_result`` is what is known of the command."""
 
-    def __init__(self, result: CommandResult) -> None:
+    def __init__(self, command_result: CommandResult) -> None:
         super().__init__("the connection was lost while the command ran")
-        self.result = result
+        self.command_result = command_result
 
 
 class CommandNotStarted(Exception):
@@ -58,7 +58,7 @@ class CommandNotStarted(Exception):
 class RunResult:
     """The result of a run, and whether the run was canceled."""
 
-    result: CommandResult
+    command_result: CommandResult
     canceled: bool = False
 
 
@@ -114,7 +114,7 @@ class CommandRun:
         )
         if not canceled and end_unknown:
             raise ConnectionLost(result)
-        return RunResult(result=result, canceled=canceled)
+        return RunResult(command_result=result, canceled=canceled)
 
     async def _start(self, session: CommandSession) -> None:
         line = start_line(self.command, self._marker)

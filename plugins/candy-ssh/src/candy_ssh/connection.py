@@ -125,7 +125,7 @@ def _failure(error: OSError | asyncssh.Error, target: Target) -> HostFailure:
         known = "another key is known" if target.trusted.keys else "no key of it is known"
         return HostFailure(Reason.HOST_KEY_MISMATCH, f"{why} ({known})")
     if isinstance(error, asyncssh.KeyExchangeFailed) and "host key" in why.lower():
-        return HostFailure(Reason.HOST_KEY_MISMATCH, f"{why} (it has no key of the kinds that are known)")
+        return HostFailure(Reason.HOST_KEY_MISMATCH, f"{why} (it has no key of a known type)")
     if isinstance(error, asyncssh.PermissionDenied) or _TOO_MANY_FAILURES in why:
         return HostFailure(Reason.AUTH_FAILED, why)
     return HostFailure(Reason.UNREACHABLE, why)

@@ -29,7 +29,7 @@ ALLOWED_HOSTS = "CANDY_SSH_ALLOWED_HOSTS"
 
 
 @frozen(kw_only=True)
-class _HostCall:
+class _ItemCall:
     """What is the same for all hosts of an item."""
 
     params: SshParams
@@ -62,7 +62,7 @@ class SshExecutor:
         if len(start_line(command, "").encode("utf-8", "surrogateescape")) > MAX_LINE:
             problem = Problem("$.params", texts.sentence(run.locale, texts.TOO_LONG, limit=MAX_LINE))
             return Outcome.failed(Reason.BAD_PARAMS, item_sentences.bad_params(run.locale, [problem]))
-        call = _HostCall(params=params, command=command, run=run)
+        call = _ItemCall(params=params, command=command, run=run)
         if params.host is not None:
             return await self._run_on(params.host, call)
         return await self._run_on_each(params.hosts, call)
@@ -78,7 +78,7 @@ class SshExecutor:
                 return Health(ok=False, detail=f"host keys cannot be checked: {failure.why}")
         return Health(ok=True)
 
-    async def _run_on_each(self, hosts: Sequence[Host], call: _HostCall) -> Outcome:
+    async def _run_on_each(self, hosts: Sequence[Host], call: _ItemCall) -> Outcome:
         outcomes: dict[Host, Outcome] = {}
         locale = call.run.locale
         slots = asyncio.Semaphore(self.settings.concurrency)
@@ -103,33 +103,33 @@ class SshExecutor:
         not_run = Outcome.failed(Reason.CANCELED, texts.sentence(locale, texts.NOT_RUN))
         return summarize([(host, outcomes.get(host, not_run)) for host in hosts], locale, self._limit)
 
-    async def _run_on(self, host: Host, call: _HostCall) -> Outcome:
+    async def _run_on(self, host: Host, call: _ItemCall) -> Outcome:
         locale = call.run.locale
         head = (f"Host: {host}", f"Command: {call.command.label}")
         try:
             target = await self._target(host, call.params)
             try:
-                ended = await self._connect_and_run(target, call)
+                result = await self._connect_and_run(target, call)
             except CommandNotStarted as error:
                 if not error.stale:
                     raise
-                ended = await self._connect_and_run(target, call)  # an idle connection had died; nothing was started
+                result = await self._connect_and_run(target, call)  # an idle connection had died; nothing was started
         except HostFailure as failure:
             return _failed(host, failure, locale)
         except CommandNotStarted as error:
             why = texts.sentence(locale, texts.NO_SESSION, why=error)
             return Outcome.failed(Reason.UNREACHABLE, item_sentences.unreachable(locale, host, why))
         except ConnectionLost as error:
-            outcome = judge_output(call.params, error.result, locale, head, call.command)
+            outcome = judge_output(call.params, error.command_result, locale, head, call.command)
             message = item_sentences.unreachable(locale, host, texts.sentence(locale, texts.LOST))
             return evolve(outcome, status=ItemStatus.FAILED, reason=Reason.UNREACHABLE, message=message, value="")
-        outcome = judge_output(call.params, ended.result, locale, head, call.command)
-        if ended.canceled:
+        outcome = judge_output(call.params, result.command_result, locale, head, call.command)
+        if result.canceled:
             message = texts.sentence(locale, texts.STILL_RUNNING)
             return evolve(outcome, status=ItemStatus.FAILED, reason=Reason.CANCELED, message=message)
         return outcome
 
-    async def _connect_and_run(self, target: Target, call: _HostCall) -> RunResult:
+    async def _connect_and_run(self, target: Target, call: _ItemCall) -> RunResult:
         async with self.pool.session(target) as connection:
             run = CommandRun(
                 connection=connection,

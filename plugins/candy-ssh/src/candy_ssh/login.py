@@ -36,7 +36,7 @@ class Login:
 
 @define
 class Logins:
-    """Makes logins from the params of items and from the settings."""
+    """Creates logins from the params of items and from the settings."""
 
     _settings: SshSettings
     _lookup: Callable[[str], Awaitable[Secret]]
@@ -124,7 +124,7 @@ def _parse(text: str, passphrase: str | None, certificate: str | None) -> tuple[
             return tuple(asyncssh.load_keypairs([key]))
         return tuple(asyncssh.load_keypairs([(key, asyncssh.import_certificate(certificate))]))
     except asyncssh.KeyEncryptionError:
-        raise HostFailure(Reason.AUTH_FAILED, "the passphrase does not open the private key") from None
+        raise HostFailure(Reason.AUTH_FAILED, "the passphrase does not decrypt the private key") from None
     except (asyncssh.KeyImportError, ValueError):
         # Without the library's message, which may contain a part of the key.
         raise HostFailure(

@@ -22,7 +22,7 @@ _DRAIN_SECONDS = 0.25
 
 
 class CommandSession(asyncssh.SSHClientSession[bytes]):
-    """Receives a command's output and how it ended."""
+    """Receives a command's output and its exit status."""
 
     def __init__(self, marker: str, stdout: Capture, stderr: Capture, limit: int) -> None:
         self.processes = RemoteProcesses(marker)
@@ -46,7 +46,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._timer: asyncio.TimerHandle | None = None
 
     def prevent_start(self) -> None:
-        """Make the launcher exit instead of starting the command, unless it has started it."""
+        """Make the launcher exit without starting the command, unless the command has been started."""
         self._start_prevented = True
         if self.channel is not None and not self.started and not self.closed.is_set():
             self.channel.write_eof()
