@@ -174,8 +174,8 @@ def test_details_have_the_head_the_exit_code_and_both_streams() -> None:
 
 
 def command(name: str) -> Command:
-    catalogue = CommandTemplates.load(CommandSettings())
-    made = catalogue.templates[name].command({})
+    templates = CommandTemplates.load(CommandSettings())
+    made = templates.templates[name].command({})
     assert isinstance(made, Command)
     return made
 

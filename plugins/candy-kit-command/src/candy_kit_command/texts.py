@@ -42,5 +42,4 @@ CUT = "the output was cut after {kept} bytes, {cut} more were not kept"
 UNVERIFIED = "Not every process that the command started is known to be gone: {why}"
 FREE_FORM = "(free-form command)"
 
-catalogue = Catalogue("candy_kit_command", Path(__file__).parent / "locales")
-sentence = catalogue.sentence
+sentence = Catalogue("candy_kit_command", Path(__file__).parent / "locales").sentence

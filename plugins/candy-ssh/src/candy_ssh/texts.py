@@ -21,5 +21,4 @@ NOT_RUN = "not run"
 NOT_REACHED = "it had not been reached when the item was ended"
 STILL_RUNNING = "the command was still running when the item was ended"
 
-catalogue = Catalogue("candy_ssh", Path(__file__).parent / "locales")
-sentence = catalogue.sentence
+sentence = Catalogue("candy_ssh", Path(__file__).parent / "locales").sentence
