@@ -68,7 +68,7 @@ async def test_an_unused_connection_is_closed_after_its_idle_time(open_agent: An
     async with open_agent(idle_time="0.2") as agent:
         await agent.run(command="true")
         deadline = time.monotonic() + 5
-        while agent.executor.pool._links:
+        while agent.executor.pool._connections:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
         await agent.run(command="true")
@@ -81,7 +81,7 @@ async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_a
         async with open_agent(host_keys=key, max_connections=5, concurrency=50) as agent:
             outcome = await agent.run(host=None, hosts=MANY, port=server.port, command="echo here")
             assert (outcome.status, outcome.stats["normal"]) == ("normal", 50), outcome.details
-            assert len(agent.executor.pool._links) <= 5
+            assert len(agent.executor.pool._connections) <= 5
 
 
 async def test_a_connection_that_died_while_it_was_idle_is_replaced(
@@ -184,7 +184,7 @@ async def test_a_known_hosts_file_that_changes_is_read_again(open_agent: Any, ss
     async with open_agent(known_hosts=str(known)) as agent:
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH
         known.write_text(sshd.known_hosts())
-        agent.executor.host_keys._looked_at = None
+        agent.executor.host_keys._checked_at = None
         assert (await agent.run(command="true")).reason == "ok"
 
 

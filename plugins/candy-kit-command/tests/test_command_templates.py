@@ -1,4 +1,4 @@
-"""The catalogue: what an item may run, and how a file of templates is read."""
+"""Templates: the commands that an item may run, and how template files are read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from candy_core import Invalid, ItemStatus, Locale, Outcome, Reason, SettingsError, params_reader
-from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings, command_scopes
+from candy_kit_command import Command, CommandParams, CommandSettings, CommandTemplates, command_scopes
 
-Load = Callable[..., Catalogue]
-Ask = Callable[..., Command | Outcome]
+Load = Callable[..., CommandTemplates]
+Resolve = Callable[..., Command | Outcome]
 README = Path(__file__).parents[1] / "README.md"
 
 LIST = """
@@ -36,17 +36,19 @@ def read(params: dict[str, Any]) -> CommandParams:
     return params_reader.read(params, CommandParams)
 
 
-def test_a_template_becomes_an_argv_and_no_shell_text(load: Load, ask: Ask) -> None:
+def test_a_template_becomes_an_argv_without_a_shell(load: Load, resolve: Resolve) -> None:
     """Contract §3: 'The catalogue holds argv lists with typed parameters'."""
-    command = ask(load(LIST), {"template": "list", "args": {"width": "80", "all": "true", "folder": "/srv/$(id) ;x"}})
+    command = resolve(
+        load(LIST), {"template": "list", "args": {"width": "80", "all": "true", "folder": "/srv/$(id) ;x"}}
+    )
     assert isinstance(command, Command)
     assert command.argv == ("ls", "-w", "80", "--all", "--", "/srv/$(id) ;x")
     assert command.shell is None
     assert command.label == "ls -w 80 --all -- '/srv/$(id) ;x'"
 
 
-def test_arguments_may_come_as_json_text(load: Load, ask: Ask) -> None:
-    command = ask(load(LIST), {"template": "list", "args": '{"folder": "/srv/a"}'})
+def test_arguments_may_come_as_json_text(load: Load, resolve: Resolve) -> None:
+    command = resolve(load(LIST), {"template": "list", "args": '{"folder": "/srv/a"}'})
     assert isinstance(command, Command)
     assert command.argv == ("ls", "--", "/srv/a")
 
@@ -61,24 +63,24 @@ def test_arguments_may_come_as_json_text(load: Load, ask: Ask) -> None:
         ("ping", {"host": "::1"}, "::1"),
     ],
 )
-def test_an_address_of_version_6_stands_in_brackets_where_a_port_could_follow(
-    load: Load, ask: Ask, template: str, args: dict[str, Any], expected: str
+def test_an_ipv6_address_is_in_brackets_where_a_port_could_follow(
+    load: Load, resolve: Resolve, template: str, args: dict[str, Any], expected: str
 ) -> None:
-    command = ask(load("templates: {}", builtin=True), {"template": template, "args": args})
+    command = resolve(load("templates: {}", builtin=True), {"template": template, "args": args})
     assert isinstance(command, Command)
     assert expected in command.argv
 
 
-def test_brackets_stand_only_where_they_are_needed(load: Load, ask: Ask) -> None:
+def test_brackets_are_added_only_where_needed(load: Load, resolve: Resolve) -> None:
     text = "templates: {a: {argv: [a, '--host={h}', '[{h}]:{p}', 'x://{h}/', '{s}:1'], params: {h: {kind: host}, "
     text += "p: {kind: integer, default: 5}, s: {kind: string}}}}"
-    command = ask(load(text), {"template": "a", "args": {"h": "::1", "s": "a:b"}})
+    command = resolve(load(text), {"template": "a", "args": {"h": "::1", "s": "a:b"}})
     assert isinstance(command, Command)
     assert command.argv == ("a", "--host=::1", "[::1]:5", "x://[::1]/", "a:b:1")
 
 
-def test_a_secret_argument_is_run_but_not_shown(load: Load, ask: Ask) -> None:
-    command = ask(load(LIST), {"template": "login", "args": {"password": "s3cret"}})
+def test_a_secret_argument_is_passed_on_but_not_shown(load: Load, resolve: Resolve) -> None:
+    command = resolve(load(LIST), {"template": "login", "args": {"password": "s3cret"}})
     assert isinstance(command, Command)
     assert command.argv[1] == "--password=s3cret"
     assert "s3cret" not in command.label
@@ -86,9 +88,9 @@ def test_a_secret_argument_is_run_but_not_shown(load: Load, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("locale", Locale)
-def test_every_problem_with_the_arguments_is_told(load: Load, ask: Ask, locale: Locale) -> None:
+def test_every_problem_with_the_arguments_is_reported(load: Load, resolve: Resolve, locale: Locale) -> None:
     args = {"folder": "/etc", "width": "x", "wdith": 1}
-    outcome = ask(load(LIST), {"template": "list", "args": args}, locale=locale)
+    outcome = resolve(load(LIST), {"template": "list", "args": args}, locale=locale)
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.BAD_PARAMS)
     for path in ("$.params.args.folder", "$.params.args.width", "$.params.args.wdith"):
@@ -96,30 +98,30 @@ def test_every_problem_with_the_arguments_is_told(load: Load, ask: Ask, locale: 
     assert "/srv" in outcome.message
 
 
-def test_a_required_argument_that_is_missing_is_told(load: Load, ask: Ask) -> None:
-    outcome = ask(load(LIST), {"template": "login"})
+def test_a_missing_required_argument_is_reported(load: Load, resolve: Resolve) -> None:
+    outcome = resolve(load(LIST), {"template": "login"})
     assert isinstance(outcome, Outcome)
     assert "$.params.args.password: is required" in outcome.message
 
 
-def test_an_unknown_template_lists_those_that_there_are(load: Load, ask: Ask) -> None:
-    outcome = ask(load(LIST), {"template": "lsit"})
+def test_an_unknown_template_lists_the_available_ones(load: Load, resolve: Resolve) -> None:
+    outcome = resolve(load(LIST), {"template": "lsit"})
     assert isinstance(outcome, Outcome)
     assert outcome.reason == Reason.BAD_PARAMS
     assert "list, login" in outcome.message
 
 
 @pytest.mark.parametrize("locale", Locale)
-def test_a_free_form_command_needs_the_configuration(load: Load, ask: Ask, locale: Locale) -> None:
+def test_a_free_form_command_needs_the_configuration(load: Load, resolve: Resolve, locale: Locale) -> None:
     """Contract §3: 'refused otherwise with `not_allowed` and a sentence that says what to enable'."""
-    outcome = ask(load(LIST), {"command": "id; id"}, locale=locale)
+    outcome = resolve(load(LIST), {"command": "id; id"}, locale=locale)
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.NOT_ALLOWED)
     assert "CANDY_BASH_ALLOW_COMMAND" in outcome.message
 
 
-def test_a_free_form_command_that_is_enabled_is_a_text_for_a_shell_and_not_shown(load: Load, ask: Ask) -> None:
-    command = ask(load(LIST), {"command": "mysql -ps3cret"}, allow=True)
+def test_an_enabled_free_form_command_is_a_text_for_a_shell_and_is_not_shown(load: Load, resolve: Resolve) -> None:
+    command = resolve(load(LIST), {"command": "mysql -ps3cret"}, allow=True)
     assert isinstance(command, Command)
     assert command.shell == "mysql -ps3cret"
     assert command.argv == ()
@@ -151,40 +153,40 @@ def test_a_free_form_command_needs_a_scope() -> None:
     ],
     ids=str,
 )
-def test_params_that_say_nothing_or_too_much_are_refused(params: dict[str, Any]) -> None:
+def test_missing_contradictory_and_unknown_params_are_rejected(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         read(params)
 
 
-def test_a_file_that_was_swapped_after_it_was_read_changes_nothing(tmp_path: Path, ask: Ask) -> None:
+def test_replacing_a_file_after_it_was_read_has_no_effect(tmp_path: Path, resolve: Resolve) -> None:
     file = tmp_path / "templates.yaml"
     file.write_text("templates: {it: {argv: [echo, good]}}")
-    catalogue = Catalogue.load(CommandSettings(templates=(file,)))
+    templates = CommandTemplates.load(CommandSettings(templates=(file,)))
     file.write_text("templates: {it: {argv: [echo, evil]}, other: {argv: [id]}}")
-    command = ask(catalogue, {"template": "it"})
+    command = resolve(templates, {"template": "it"})
     assert isinstance(command, Command)
     assert command.argv == ("echo", "good")
-    assert isinstance(ask(catalogue, {"template": "other"}), Outcome)
+    assert isinstance(resolve(templates, {"template": "other"}), Outcome)
 
 
-def test_a_template_of_ones_own_replaces_the_built_in_one(load: Load, ask: Ask) -> None:
-    catalogue = load("templates: {uptime: {argv: [uptime, -s]}}", builtin=True)
-    command = ask(catalogue, {"template": "uptime"})
+def test_a_template_in_a_file_replaces_the_built_in_one(load: Load, resolve: Resolve) -> None:
+    templates = load("templates: {uptime: {argv: [uptime, -s]}}", builtin=True)
+    command = resolve(templates, {"template": "uptime"})
     assert isinstance(command, Command)
     assert command.argv == ("uptime", "-s")
-    assert "disk_usage" in catalogue.templates
+    assert "disk_usage" in templates.templates
 
 
-def test_two_files_with_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
+def test_one_template_in_two_files_is_an_error_that_names_both_files(tmp_path: Path) -> None:
     files = (tmp_path / "a.yaml", tmp_path / "b.yaml")
     for file in files:
         file.write_text("templates: {it: {argv: [id]}}")
-    with pytest.raises(SettingsError, match=r"it stands in .*a\.yaml and in .*b\.yaml"):
-        Catalogue.load(CommandSettings(templates=files))
+    with pytest.raises(SettingsError, match=r"it is in .*a\.yaml and in .*b\.yaml"):
+        CommandTemplates.load(CommandSettings(templates=files))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("templates: [", "not YAML"),
         ("[]", "expected an object"),
@@ -207,23 +209,23 @@ def test_two_files_with_one_name_are_an_error_that_names_both(tmp_path: Path) ->
         ('templates: {a: {argv: [ls, "x\\0y"]}}', ""),
     ],
 )
-def test_a_faulty_file_is_an_error_of_one_line_that_names_the_place(load: Load, text: str, said: str) -> None:
+def test_an_invalid_file_is_a_one_line_error_that_names_the_position(load: Load, text: str, expected: str) -> None:
     with pytest.raises(SettingsError) as error:
         load(text)
-    assert said in str(error.value)
+    assert expected in str(error.value)
     assert str(error.value).startswith("templates: ")
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone\.yaml cannot be read"):
-        Catalogue.load(CommandSettings(templates=(tmp_path / "gone.yaml",)))
+        CommandTemplates.load(CommandSettings(templates=(tmp_path / "gone.yaml",)))
 
 
-def test_the_built_in_templates_are_described_and_start_with_a_program() -> None:
-    catalogue = Catalogue.load(CommandSettings())
-    assert len(catalogue.templates) >= 18
-    for template in catalogue.templates.values():
+def test_the_built_in_templates_have_descriptions_and_run_no_shell() -> None:
+    templates = CommandTemplates.load(CommandSettings())
+    assert len(templates.templates) >= 18
+    for template in templates.templates.values():
         assert template.description
         assert template.program not in ("sh", "bash", "env", "xargs", "sudo")
         for parameter in template.params.values():
@@ -239,24 +241,24 @@ def test_the_built_in_templates_are_described_and_start_with_a_program() -> None
         ({"word": "out of memory"}, 0),
     ],
 )
-def test_the_example_of_the_readme_counts_and_a_log_without_the_word_is_no_failure(
-    load: Load, ask: Ask, tmp_path: Path, args: dict[str, Any], lines: int
+def test_the_readme_example_counts_and_a_log_without_the_word_is_no_failure(
+    load: Load, resolve: Resolve, tmp_path: Path, args: dict[str, Any], lines: int
 ) -> None:
     """Contract §3: exit 0 is `normal`, else `failed`."""
     [example] = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
     log = tmp_path / "log"
     log.write_text("open: No such file\nread: done\nopen: no such file\n")
-    catalogue = load(example.replace("/var/log", str(tmp_path)))
-    command = ask(catalogue, {"template": "log_errors", "args": {"file": str(log)} | args})
+    templates = load(example.replace("/var/log", str(tmp_path)))
+    command = resolve(templates, {"template": "log_errors", "args": {"file": str(log)} | args})
     assert isinstance(command, Command)
     done = subprocess.run(command.argv, capture_output=True, text=True, timeout=10)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{lines}\n", "")
 
 
-def test_the_table_of_the_readme_has_every_built_in_template_with_its_arguments() -> None:
+def test_the_readme_table_has_every_built_in_template_with_its_arguments() -> None:
     rows = dict(re.findall(r"^\| `([a-z_]+)` \|([^|]*)\|[^|]*\|$", README.read_text(), re.MULTILINE))
-    templates = Catalogue.load(CommandSettings()).templates
+    templates = CommandTemplates.load(CommandSettings()).templates
     assert set(templates) <= set(rows)
     for name, template in templates.items():
-        told = re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", rows[name]))
-        assert set(told) == set(template.params), name
+        documented = re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", rows[name]))
+        assert set(documented) == set(template.params), name

@@ -1,4 +1,4 @@
-"""The agent's own catalogue of templates (contract section 3): what an item may run without a scope of its own."""
+"""The agent's templates (contract section 3): the commands that items may run without the scope ``tasks:command``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from attrs import Factory, frozen
 
 from candy_core import (
     Invalid,
-    ItemStatus,
     Locale,
     Outcome,
     Problem,
@@ -22,31 +21,31 @@ from candy_core import (
     read_yaml,
 )
 from candy_kit_command import texts
-from candy_kit_command.argument import Refused
+from candy_kit_command.argument import ArgumentRejected
 from candy_kit_command.command import Command
 from candy_kit_command.params import CommandParams, CommandSettings
-from candy_kit_command.template import Template, TemplateSpec, compiled
+from candy_kit_command.template import Template, TemplateSpec, compile_template
 
 MAX_FILE = 1024 * 1024
-"""Bytes of a catalogue file: a thousand templates, and no more than a moment to read."""
+"""Bytes of a template file: enough for a thousand templates, and quick to read."""
 
 
 @frozen(kw_only=True)
 class _File:
-    """A catalogue file."""
+    """A template file."""
 
     templates: Mapping[str, TemplateSpec] = Factory(dict)
 
 
 @frozen
-class Catalogue:
-    """Templates by name. Files are read once, in :meth:`load`: what changes in them later changes nothing here."""
+class CommandTemplates:
+    """Templates by name. Files are read once, by :meth:`load`; later changes to them have no effect."""
 
     templates: Mapping[str, Template]
 
     @classmethod
     def load(cls, settings: CommandSettings) -> Self:
-        """Read the built-in catalogue and the configured files; it blocks. Raises :class:`SettingsError`."""
+        """Read the built-in templates and the configured files; blocks. Raises :class:`SettingsError`."""
         found = _read("built-in", _builtin()) if settings.builtin_templates else {}
         origin: dict[str, Path] = {}
         for file in settings.templates:
@@ -59,7 +58,7 @@ class Catalogue:
                 raise SettingsError(f"templates: {file} is larger than {MAX_FILE} bytes")
             for name, template in _read(str(file), data).items():
                 if name in origin:
-                    raise SettingsError(f"templates: {name} stands in {origin[name]} and in {file}: keep one of them")
+                    raise SettingsError(f"templates: {name} is in {origin[name]} and in {file}: remove one of them")
                 origin[name] = file
                 found[name] = template
         return cls(found)
@@ -67,13 +66,13 @@ class Catalogue:
     def command_of(
         self, params: CommandParams, settings: CommandSettings, locale: Locale, *, setting: str
     ) -> Command | Outcome:
-        """What ``params`` ask to run, or why it is not run.
+        """The command to run for ``params``, or the outcome that says why it may not run.
 
-        ``setting`` is named where a free-form command is not enabled: ``CANDY_BASH_ALLOW_COMMAND``.
+        ``setting`` is the setting that enables free-form commands, for the message: ``CANDY_BASH_ALLOW_COMMAND``.
         """
         if params.command is not None:
             if not settings.allow_command:
-                return _failed(Reason.NOT_ALLOWED, item_sentences.setting_off(locale, setting))
+                return Outcome.failed(Reason.NOT_ALLOWED, item_sentences.setting_off(locale, setting))
             return Command(shell=params.command, label=texts.sentence(locale, texts.FREE_FORM))
         name = params.template or ""
         template = self.templates.get(name)
@@ -81,7 +80,7 @@ class Catalogue:
             known = ", ".join(sorted(self.templates))
             msgid = texts.NO_TEMPLATE if known else texts.NO_TEMPLATES
             sentence = texts.sentence(locale, msgid, template=name, templates=known)
-            return _failed(Reason.BAD_PARAMS, sentence)
+            return Outcome.failed(Reason.BAD_PARAMS, sentence)
         values: dict[str, str] = {}
         problems: list[Problem] = []
         for key in params.args:
@@ -98,23 +97,19 @@ class Catalogue:
                 continue
             try:
                 text = parameter.text_of(given)
-            except Refused as refused:
-                problems.append(Problem(_path(key), texts.sentence(locale, refused.msgid, **refused.values)))
+            except ArgumentRejected as error:
+                problems.append(Problem(_path(key), texts.sentence(locale, error.msgid, **error.values)))
                 continue
             if text is not None:
                 values[key] = text
         if problems:
-            return _failed(Reason.BAD_PARAMS, item_sentences.bad_params(locale, problems))
+            return Outcome.failed(Reason.BAD_PARAMS, item_sentences.bad_params(locale, problems))
         return template.command(values)
 
 
 def _path(key: str) -> str:
     shown = key[:80].encode("unicode_escape", "replace").decode() if not key.isprintable() else key[:80]
     return f"$.params.args.{shown}"
-
-
-def _failed(reason: Reason, message: str) -> Outcome:
-    return Outcome(status=ItemStatus.FAILED, reason=reason, message=message)
 
 
 def _builtin() -> bytes:
@@ -130,7 +125,7 @@ def _read(origin: str, data: bytes) -> dict[str, Template]:
     found: dict[str, Template] = {}
     for name, spec in specs.items():
         try:
-            found[name] = compiled(name, spec)
+            found[name] = compile_template(name, spec)
         except Invalid as error:
             wrong = "; ".join(f"{name}.{problem.path}: {problem.message}" for problem in error.problems)
             raise SettingsError(f"templates: {origin}: {wrong}") from None

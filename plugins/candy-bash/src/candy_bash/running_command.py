@@ -1,7 +1,7 @@
-"""A running command on the event loop: reads what it writes, and notices its end.
+"""A running command on the event loop: reads its output and notices its end.
 
-Not ``asyncio.create_subprocess_exec``: its watchers reap a process the moment it ends. Here it stays a zombie until
-whatever it left behind is gone, so that its number, and that of its session, cannot come to mean another process.
+This is not ``asyncio.create_subprocess_exec``, whose watchers reap a process as soon as it ends. Here it stays a zombie
+until everything it left behind has ended, so that neither its pid nor its session id can be reused meanwhile.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import asyncio
 import os
 from contextlib import suppress
 
-from candy_bash.launch import Started
+from candy_bash.launch import StartedProcess
 from candy_kit_command import Capture
 
 _CHUNK = 65_536
-_STRETCH = 1_048_576
-"""Bytes beyond what is kept that are read in one go; then the writer waits for :data:`_REST` seconds."""
-_REST = 0.01
+_BURST = 1_048_576
+"""Bytes beyond the kept ones that are read before reading pauses for :data:`_PAUSE` seconds."""
+_PAUSE = 0.01
 _LAST_READS = 32
-"""Chunks that may lie in a pipe after the end: a pipe holds at most 1 MiB unless root made it larger."""
+"""Chunks that a pipe may still hold after the end: a pipe holds at most 1 MiB unless root made it larger."""
 _POLL = 0.02
 
 
-class Child:
-    """Takes over what :class:`~candy_bash.launch.Started` holds. :meth:`close` gives everything back."""
+class RunningCommand:
+    """Owns the process and the descriptors of a :class:`~candy_bash.launch.StartedProcess` until :meth:`close`."""
 
-    def __init__(self, started: Started, stdout: Capture, stderr: Capture, kept: int) -> None:
+    def __init__(self, started: StartedProcess, stdout: Capture, stderr: Capture, kept: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = started.process
-        self.lineage = started.lineage
+        self.tree = started.tree
         self._streams = [
             _Stream(self._loop, started.stdout, stdout, kept),
             _Stream(self._loop, started.stderr, stderr, kept),
@@ -39,26 +39,21 @@ class Child:
         if self._pidfd is None:
             self._poll()
         else:
-            self._loop.add_reader(self._pidfd, self._end)
+            self._loop.add_reader(self._pidfd, self._on_end)
 
     @property
     def pid(self) -> int:
-        """The number of its first process."""
+        """The pid of its first process."""
         return self._process.pid
 
-    @property
-    def ended(self) -> bool:
-        """Whether its first process has ended."""
-        return self._ended.done()
-
     async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the first process has ended, at most so long; whether it has. A cancel changes nothing in it."""
+        """Wait until the first process has ended, at most ``seconds``; returns whether it has. Safe to cancel."""
         if not self._ended.done():
             await asyncio.wait((self._ended,), timeout=seconds)
         return self._ended.done()
 
     async def drain(self, seconds: float) -> bool:
-        """Read on until both streams are at their end, at most so long; whether they are."""
+        """Read until both streams are at their end, at most ``seconds``; returns whether they are."""
         until = self._loop.time() + seconds
         while not all(stream.read_all() for stream in self._streams):
             if self._loop.time() >= until:
@@ -67,7 +62,7 @@ class Child:
         return True
 
     def reap(self) -> int | None:
-        """Ask how it ended, which frees its number: the exit code, or a signal's number negated."""
+        """Reap it, which frees its pid: its exit code, or the negated number of the signal that killed it."""
         return self._process.poll()
 
     def close(self) -> None:
@@ -78,7 +73,7 @@ class Child:
             self._timer.cancel()
         self._stop_watching()
 
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         self._stop_watching()
         for stream in self._streams:
             stream.read_all()
@@ -92,13 +87,13 @@ class Child:
             self._pidfd = None
 
     def _poll(self) -> None:
-        """For a kernel, or a sandbox, without pidfds."""
+        """Check for the end, on a kernel or in a sandbox without pidfds."""
         try:
             ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
         except ChildProcessError:
             ended = True
         if ended:
-            self._end()
+            self._on_end()
         else:
             self._timer = self._loop.call_later(_POLL, self._poll)
 
@@ -110,18 +105,18 @@ class _Stream:
         self._loop = loop
         self._descriptor: int | None = descriptor
         self._capture = capture
-        self._rest_at = kept + _STRETCH
+        self._pause_at = kept + _BURST
         self._total = 0
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(descriptor, self._ready)
 
     def _ready(self) -> None:
         self._read()
-        if self._total >= self._rest_at and self._descriptor is not None:
-            # Its writer would else have the loop for itself, for bytes of which none is kept.
-            self._rest_at = self._total + _STRETCH
+        if self._total >= self._pause_at and self._descriptor is not None:
+            # Else a fast writer would keep the loop busy with bytes that are dropped.
+            self._pause_at = self._total + _BURST
             self._loop.remove_reader(self._descriptor)
-            self._timer = self._loop.call_later(_REST, self._resume)
+            self._timer = self._loop.call_later(_PAUSE, self._resume)
 
     def _resume(self) -> None:
         self._timer = None
@@ -129,7 +124,7 @@ class _Stream:
             self._loop.add_reader(self._descriptor, self._ready)
 
     def _read(self) -> bool:
-        """Read a chunk; whether there may be more at once."""
+        """Read a chunk; returns whether more may be available at once."""
         if self._descriptor is None:
             return False
         try:
@@ -146,14 +141,14 @@ class _Stream:
         return True
 
     def read_all(self) -> bool:
-        """Read what is there; whether that was the end of the stream."""
+        """Read what is available; returns whether the stream is at its end."""
         for _ in range(_LAST_READS):
             if not self._read():
                 break
         return self._descriptor is None
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
