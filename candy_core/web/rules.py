@@ -16,7 +16,7 @@ from candy_core.model.rule import RuleRef
 from candy_core.model.task import Json
 from candy_core.rules import ListFilter
 from candy_core.rules.documents import (
-    NAMESPACE,
+    DEFAULT_NAMESPACE,
     Name,
     Namespace,
     RuleAnswer,
@@ -57,7 +57,7 @@ class ReadQuery:
     """Where the rule is; without type it is looked for in every backend."""
 
     type: str | None = None
-    namespace: Namespace = NAMESPACE
+    namespace: Namespace = DEFAULT_NAMESPACE
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""A rule service over real plugins: the folder backend, announced through an entry point and held open by a host."""
+"""A rule service over real plugins: the folder backend, found through an entry point and opened by a host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from candy_core.config import load_configuration
 from candy_core.hosting import PluginHost, Timing
 from candy_core.metrics import Metrics
 from candy_core.registry import discover
-from candy_core.rules import Retrying, RuleService, RuleTiming
+from candy_core.rules import RetryPolicy, RuleService, RuleTiming
 from tests.rules import unsteady
 from tests.testing.rule_backend import folder
 from tests.testing.rule_backend.installed import installed
@@ -32,7 +32,7 @@ GROUPS: tuple[dict[str, Any], ...] = (
     },
 )
 QUICK = RuleTiming(
-    one=5.0, page=5.0, sync=10.0, retrying=Retrying(backoff=Backoff(first=0.01, longest=0.05), window=5.0, listing=0.2)
+    one=5.0, page=5.0, sync=10.0, retry=RetryPolicy(backoff=Backoff(first=0.01, longest=0.05), window=5.0, listing=0.2)
 )
 
 
@@ -45,20 +45,20 @@ def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @frozen(kw_only=True)
-class Place:
-    """A rule service, and the folder behind it."""
+class RuleSetup:
+    """A rule service and the folder behind it."""
 
     rules: RuleService
     path: Path
     metrics: Metrics
 
     @property
-    def line(self) -> unsteady.Dispatcher:
+    def connection(self) -> unsteady.Connection:
         """The connection to the backend ``unsteady``."""
-        return unsteady.lines[self.path.with_name("rules-unsteady")]
+        return unsteady.connections[self.path.with_name("rules-unsteady")]
 
     @property
-    def unsteady(self) -> Place:
+    def unsteady(self) -> RuleSetup:
         """The folder behind that."""
         return evolve(self, path=self.path.with_name("rules-unsteady"))
 
@@ -71,7 +71,7 @@ class Place:
         return yaml.safe_load(self.file(name, namespace).read_text())
 
     def rewrite(self, name: str, /, namespace: str = "monitoring", **changes: object) -> None:
-        """Change a file behind everybody's back, or make one that nobody manages."""
+        """Change a file without the service, or create one that is not managed."""
         file = self.file(name, namespace)
         file.parent.mkdir(exist_ok=True)
         before = self.document(name, namespace) if file.exists() else {"groups": [dict(group) for group in GROUPS]}
@@ -82,19 +82,19 @@ class Place:
         return {file.stem for file in (self.path / namespace).glob("*.yaml")}
 
     def counted(self, **labels: str) -> float:
-        """A figure of ``candy_rules_writes``."""
+        """A value of ``candy_rules_writes``."""
         return self.metrics.registry.get_sample_value("candy_rules_writes_total", labels) or 0.0
 
 
-Opened = Callable[..., AbstractAsyncContextManager[Place]]
+OpenSetup = Callable[..., AbstractAsyncContextManager[RuleSetup]]
 
 
 @pytest.fixture
-def open_place(tmp_path: Path) -> Opened:
-    """Opens a rule service with the plugins that are announced to these tests, and no others."""
+def open_setup(tmp_path: Path) -> OpenSetup:
+    """Opens a rule service with the plugins of these tests and no others."""
 
     @asynccontextmanager
-    async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[Place]:
+    async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[RuleSetup]:
         path = tmp_path / "rules"
         path.mkdir(exist_ok=True)
         path.with_name("rules-shelf").mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ def open_place(tmp_path: Path) -> Opened:
         holding = asyncio.create_task(host.run())
         try:
             await host.opened()
-            yield Place(
+            yield RuleSetup(
                 rules=RuleService(backends=host.rule_backends, metrics=metrics, logger=log, timing=timing),
                 path=path,
                 metrics=metrics,
@@ -135,9 +135,9 @@ async def _no_credential(name: str) -> Any:
 
 
 @pytest.fixture
-async def place(open_place: Opened) -> AsyncIterator[Place]:
+async def setup(open_setup: OpenSetup) -> AsyncIterator[RuleSetup]:
     """A rule service over the folder backend alone."""
-    async with open_place() as opened:
+    async with open_setup() as opened:
         yield opened
 
 

@@ -37,14 +37,14 @@ VALUES = st.recursive(
 @example(TRICKY)
 @example({text: text for text in TRICKY})
 def test_any_json_value_is_written_and_read_back_equal(value: Any) -> None:
-    """So a rule that is read and sent back is the same rule (contract §5: 'content comes back as … YAML')."""
+    """A rule that is read and sent back is the same rule (contract §5: 'content comes back as … YAML')."""
     assert read_yaml(write_yaml(value, tagged=True), typed=False) == value
 
 
 @settings(max_examples=200, deadline=None)
 @given(TEXTS)
-def test_a_text_stays_a_text_for_readers_that_know_types(text: str) -> None:
-    """A team that loads the export with PyYAML, or Prometheus itself, sees the same."""
+def test_a_string_stays_a_string_for_readers_with_types(text: str) -> None:
+    """PyYAML and Prometheus read the same values from an export."""
     assert yaml.safe_load(write_yaml({text: [text]}, tagged=False)) == {text: [text]}
 
 

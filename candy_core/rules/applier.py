@@ -1,7 +1,7 @@
-"""Writes of rules: counted and logged, and for a sync carried through outages and races.
+"""Writes of rules: counted and logged, and retried by a sync through outages and races.
 
-A write whose answer did not arrive may have happened. So after every failure that may pass the object is read again,
-and what is there decides what is still to be done.
+A write whose response was lost may have happened. So after every temporary failure the object is read again, and its
+present state decides what is left to do.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from candy_core.ports.context import Logger
 from candy_core.ports.rule_backend import Absent, Version
 from candy_core.rules.annotations import is_like
 from candy_core.rules.backends import Backend, BackendBroken
-from candy_core.rules.reading import Wanted
+from candy_core.rules.reading import DesiredRule
 
-_MOST_RACES = 5
-"""Times that a write may find the object changed since it was read; then somebody else is at it all the time."""
+_MAX_RACES = 5
+"""How often a write may find its object changed since it was read, before it fails."""
 
 
 @frozen(kw_only=True)
-class Retrying:
-    """How long a sync carries on while a backend cannot be had, in seconds.
+class RetryPolicy:
+    """How long a sync goes on trying an unavailable backend, in seconds.
 
-    ``backoff`` gives the pauses between attempts. A backend that has not answered for ``window`` is given up;
-    ``listing`` is the same for the lists that a sync begins with, when nothing has been written yet.
+    ``backoff`` gives the pauses between attempts. After ``window`` without a success the sync stops trying; ``listing``
+    is the same for the lists at its start, before anything has been written.
     """
 
     backoff: Backoff = Factory(lambda: Backoff(first=0.25, longest=4.0))
@@ -42,16 +42,16 @@ class Retrying:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Writes:
-    """Counts and logs every write."""
+class WriteRecorder:
+    """Counts and logs writes."""
 
     def __init__(self, metrics: Metrics, logger: Logger) -> None:
         self._metrics = metrics
         self._log = logger
 
     @contextmanager
-    def told(self, backend: Backend, ref: RuleRef, result: str, *, dry_run: bool) -> Iterator[None]:
-        """Around one write: ``result`` is what it is counted as when nothing is raised, else the error's code."""
+    def record(self, backend: Backend, ref: RuleRef, result: str, *, dry_run: bool) -> Iterator[None]:
+        """Around one write, which counts as ``result``, or as the code of the error that it raises."""
         code, why = result, ""
         try:
             yield
@@ -73,48 +73,48 @@ class Writes:
 
 @define
 class Attempts:
-    """The attempts at one thing, and since when they fail."""
+    """The attempts at one operation, and since when they fail."""
 
     backend: Backend
-    what: str
+    operation: str
     failed: int = 0
     since: float = 0.0
 
 
 @define
-class Patience:
-    """Waits for backends that cannot be had, for no longer than a window.
+class RetryWindow:
+    """Retries calls to unavailable backends until a window is over.
 
-    It opens with the first failure of the attempts at one thing, and for a backend as a whole with the first one after
-    anything of the kind was successful: reads may be answered while no write is.
+    The window starts with the first failure of an operation, or earlier, with the first failure of this kind of
+    operation since the last success. Reads and writes are different kinds: a backend may answer only reads.
     """
 
-    retrying: Retrying
+    policy: RetryPolicy
     window: float
-    _silent_since: dict[tuple[str, str], float] = field(factory=dict)
+    _failing_since: dict[tuple[str, str], float] = field(factory=dict)
 
-    def heard(self, attempts: Attempts) -> None:
-        """It was successful."""
-        self._silent_since.pop((attempts.backend.name, attempts.what), None)
+    def succeeded(self, attempts: Attempts) -> None:
+        """Note a success."""
+        self._failing_since.pop((attempts.backend.name, attempts.operation), None)
 
     async def wait(self, attempts: Attempts, error: Retriable) -> None:
-        """Wait before the next attempt, as long as an ``Overloaded`` says; raises ``error`` where that is too long."""
+        """Wait before the next attempt, at least as long as an ``Overloaded`` says, or raise ``error`` in the end."""
         if isinstance(error, BackendBroken):
             raise error
-        now = self.retrying.clock()
+        now = self.policy.clock()
         if not attempts.failed:
             attempts.since = now
-        delay = self.retrying.backoff.delay(attempts.failed + 1)
+        delay = self.policy.backoff.delay(attempts.failed + 1)
         if isinstance(error, Overloaded):
             delay = max(delay, error.retry_after)
         attempts.failed += 1
-        silent_since = self._silent_since.setdefault((attempts.backend.name, attempts.what), now)
-        if now + delay - min(attempts.since, silent_since) > self.window:
+        failing_since = self._failing_since.setdefault((attempts.backend.name, attempts.operation), now)
+        if now + delay - min(attempts.since, failing_since) > self.window:
             raise error
-        await self.retrying.sleep(delay)
+        await self.policy.sleep(delay)
 
     async def get(self, backend: Backend, ref: RuleRef) -> StoredRule | None:
-        """What is there now, however long that takes to be told."""
+        """Read a rule with retries. Returns ``None`` if it does not exist."""
         attempts = Attempts(backend, "read")
         while True:
             try:
@@ -124,11 +124,11 @@ class Patience:
             except Retriable as error:
                 await self.wait(attempts, error)
                 continue
-            self.heard(attempts)
+            self.succeeded(attempts)
             return stored
 
     async def page(self, backend: Backend, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
-        """A page of a listing."""
+        """Read a page of a list with retries."""
         attempts = Attempts(backend, "read")
         while True:
             try:
@@ -136,33 +136,33 @@ class Patience:
             except Retriable as error:
                 await self.wait(attempts, error)
                 continue
-            self.heard(attempts)
+            self.succeeded(attempts)
             return page
 
 
 @frozen(kw_only=True)
-class Carrier:
-    """Carries single writes of a sync through to their end."""
+class Applier:
+    """Makes the single writes of a sync, each until it succeeds or its retry window is over."""
 
-    writes: Writes
-    patience: Patience
+    writes: WriteRecorder
+    retries: RetryWindow
     dry_run: bool
     _claimed: dict[tuple[str, str, str], str] = field(factory=dict, init=False)
-    """Of a dry run: whose each object would be that is not there yet, by backend, namespace and object."""
+    """In a dry run: the rule that would get each new object, by backend, namespace and object."""
 
-    async def hold(self, wanted: Wanted, present: StoredRule | None) -> str:
-        """Make the backend hold a rule, ``present`` being what was read last: created, updated or unchanged.
+    async def apply(self, desired: DesiredRule, present: StoredRule | None) -> str:
+        """Write a rule, of which ``present`` was read last. Returns ``created``, ``updated`` or ``unchanged``.
 
-        Raises what cannot be helped, the last error of an outage among it.
+        Raises errors that no retry helps, and the last error of an outage that outlasts the retry window.
         """
-        backend, rule = wanted.backend, wanted.rule
+        backend, rule = desired.backend, desired.rule
         result = "unchanged"
         checked = uncertain = taken = False
         attempts, races = Attempts(backend, "write"), 0
         while True:
             if present is not None and is_like(present, rule):
                 return result if uncertain else "unchanged"
-            _check_present(wanted, present)
+            _check_present(desired, present)
             if not uncertain:
                 result = "created" if present is None else "updated"
             try:
@@ -170,29 +170,29 @@ class Carrier:
                     await backend.validate(rule)
                     checked = True
                 expect = Absent() if present is None else Version(present.version)
-                with self.writes.told(backend, rule.ref, result, dry_run=self.dry_run):
+                with self.writes.record(backend, rule.ref, result, dry_run=self.dry_run):
                     stored = await backend.apply(rule, expect, dry_run=self.dry_run)
             except Retriable as error:
                 uncertain = uncertain or (checked and not self.dry_run)
-                await self.patience.wait(attempts, error)
-                present = await self.patience.get(backend, rule.ref)
+                await self.retries.wait(attempts, error)
+                present = await self.retries.get(backend, rule.ref)
             except (Exists, NotFound, Stale) as error:
                 races += 1
-                if races > _MOST_RACES:
+                if races > _MAX_RACES:
                     raise
-                present = await self.patience.get(backend, rule.ref)
+                present = await self.retries.get(backend, rule.ref)
                 if present is None and isinstance(error, Exists):
                     if taken:
-                        raise  # the object is kept for another name
-                    taken = True  # or somebody has made it, and deleted it since: that is not so twice
+                        raise  # the object belongs to a rule of another name
+                    taken = True  # or another writer has created and deleted it since, which is unlikely twice
             else:
-                self.patience.heard(attempts)
+                self.retries.succeeded(attempts)
                 if self.dry_run and stored.object_name:
                     self._claim(backend, stored)
                 return result
 
     def _claim(self, backend: Backend, stored: StoredRule) -> None:
-        """Raise where two rules of one dry run lead to the same object: it makes none, so that no other call tells."""
+        """Raise if two rules of one dry run get the same object, which the backend cannot notice without writing."""
         ref = stored.rule.ref
         owner = self._claimed.setdefault((backend.name, ref.namespace, stored.object_name), ref.name)
         if owner != ref.name:
@@ -201,7 +201,7 @@ class Carrier:
             )
 
     async def remove(self, backend: Backend, present: StoredRule) -> str:
-        """Have a rule deleted that was there when it was read last."""
+        """Delete a rule that existed when it was read last."""
         ref = present.rule.ref
         attempts, races = Attempts(backend, "write"), 0
         now: StoredRule | None = present
@@ -209,32 +209,32 @@ class Carrier:
             if not now.managed:
                 raise _not_managed(now)
             try:
-                with self.writes.told(backend, ref, "deleted", dry_run=self.dry_run):
+                with self.writes.record(backend, ref, "deleted", dry_run=self.dry_run):
                     await backend.delete(ref, Version(now.version), dry_run=self.dry_run)
             except NotFound:
                 break
             except Retriable as error:
-                await self.patience.wait(attempts, error)
+                await self.retries.wait(attempts, error)
             except Stale:
                 races += 1
-                if races > _MOST_RACES:
+                if races > _MAX_RACES:
                     raise
             else:
-                self.patience.heard(attempts)
+                self.retries.succeeded(attempts)
                 break
-            now = await self.patience.get(backend, ref)
+            now = await self.retries.get(backend, ref)
         return "deleted"
 
 
-def _check_present(wanted: Wanted, present: StoredRule | None) -> None:
+def _check_present(desired: DesiredRule, present: StoredRule | None) -> None:
     if present is not None and not present.managed:
         raise _not_managed(present)
-    if wanted.version and (present is None or present.version != wanted.version):
-        raise Stale(f"The rule {wanted.rule.ref.name!r} is not of the version any more that the change is based on.")
+    if desired.version and (present is None or present.version != desired.version):
+        raise Stale(f"The rule {desired.rule.ref.name!r} has changed since the version that this change is based on.")
 
 
 def _not_managed(stored: StoredRule) -> NotManaged:
     ref = stored.rule.ref
     return NotManaged(
-        f"The object {stored.object_name!r} in {ref.namespace} is not managed by the agent, which leaves it alone."
+        f"The object {stored.object_name!r} in {ref.namespace} is not managed by the agent and stays as it is."
     )
