@@ -113,7 +113,7 @@ def open_place(tmp_path: Path) -> Opened:
             required=(),
             metrics=metrics,
             logger=log,
-            timing=Timing(leave=0.2, cancel=0.1),
+            timing=Timing(close=0.2, cancel=0.1),
         )
         holding = asyncio.create_task(host.run())
         try:
