@@ -76,7 +76,7 @@ async def wait_for(changed: asyncio.Event, seconds: float) -> bool:
 
 
 class HeartbeatService:
-    """Sends the first heartbeat at once and then one per interval. A missing Candy-Server never stops the agent.
+    """Sends the first heartbeat at once and then one per interval. An unreachable Candy-Server never stops the agent.
 
     ``credential`` looks up secrets by name (``server``), ``tls`` creates the context for outgoing connections.
     """
@@ -226,7 +226,7 @@ class HeartbeatService:
             async with self._client.request("POST", url, data=dumps(body), headers=headers) as response:
                 if not 200 <= response.status < 300:
                     return f"Candy-Server answered {response.status}", b""
-                with suppress(AnswerTooLarge):  # it is ignored
+                with suppress(AnswerTooLarge):  # a longer answer is ignored
                     return None, await self._client.read(response)
                 return None, b""
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -28,7 +28,7 @@ class ConfigHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operations."""
+    """Configuration operations."""
     handlers = ConfigHandlers(services)
     record = type(services.runtime.current)
     return (

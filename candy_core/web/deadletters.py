@@ -42,7 +42,7 @@ class DeadLetterHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operations."""
+    """Dead letter operations."""
     handlers = DeadLetterHandlers(services)
     return (
         Operation(

@@ -26,7 +26,7 @@ class HeartbeatHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operation."""
+    """The heartbeat operation."""
     return (
         Operation(
             method="POST",

@@ -29,7 +29,7 @@ class MetricsHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operation."""
+    """The metrics operation."""
     return (
         Operation(
             method="GET",

@@ -30,7 +30,7 @@ class PluginHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operation."""
+    """The plugin operation."""
     return (
         Operation(
             method="GET",

@@ -94,7 +94,7 @@ class ProbeHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operations."""
+    """Probe operations."""
     handlers = ProbeHandlers(services)
     return (
         Operation(
@@ -105,7 +105,7 @@ def operations(services: Services) -> tuple[Operation, ...]:
             tag="agent",
             summary="Whether the process is alive",
             query=None,
-            responses={200: ResponseSpec("It is.", Liveness)},
+            responses={200: ResponseSpec("The process is alive.", Liveness)},
         ),
         Operation(
             method="GET",
@@ -117,7 +117,7 @@ def operations(services: Services) -> tuple[Operation, ...]:
             description="With a key that has agent:read, the reasons too.",
             query=None,
             responses={
-                200: ResponseSpec("It is.", Readiness),
+                200: ResponseSpec("The agent is ready.", Readiness),
                 503: ResponseSpec(
                     "It is starting or draining, no items are being run, or a required plugin is down.", Readiness
                 ),

@@ -133,7 +133,7 @@ async def _body(context: RequestContext, kind: type[WriteQuery]) -> Json:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operations."""
+    """Alert rule operations."""
     handlers = RuleHandlers(services)
     stored = ResponseSpec("The rule as it is stored.", RuleAnswer)
     return (

@@ -104,7 +104,7 @@ class TaskHandlers:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The operations."""
+    """Task operations."""
     handlers = TaskHandlers(services)
     state = ResponseSpec("The task's status.", TaskState)
     return (
