@@ -369,7 +369,7 @@ class TestBatches:
 
     async def test_late_items_are_told_at_their_deadline_though_their_call_does_not_end(self) -> None:
         """Contract §2: "retries (… within the item's timeout)": when that is over, there is nothing to wait for."""
-        async with engine_at_work(patience=60) as bench:
+        async with engine_at_work(cancel_grace=60) as bench:
             task_id = await bench.submit(
                 item(1, "batch", batch="k", act="ignore_cancel", timeout=0.1, retries=3),
                 item(2, "batch", batch="k", timeout=0.1),
@@ -423,7 +423,7 @@ def test_whatever_happens_every_item_has_exactly_one_result_in_its_place(
     """Contract §2: "Every item of the request has exactly one result once the task has ended"."""
 
     async def scenario() -> None:
-        async with engine_at_work(slice_size=slice_size, patience=0.05) as bench:
+        async with engine_at_work(slice_size=slice_size, cancel_grace=0.05) as bench:
             task_id = await bench.submit(
                 *(
                     item(index, kind, act=act, batch=key, timeout=0.03, retries=index % 2)

@@ -1,4 +1,4 @@
-"""A host of the plugins on the shelf, and what its tests look at."""
+"""A plugin host for the test's own plugins, and what its tests check."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from candy_core.metrics import Metrics
 from candy_core.ports.context import Logger
 from candy_core.registry import PluginState, discover
 
-QUICK = Timing(leave=0.2, cancel=0.1, check_every=0.02, check=0.1, backoff=lambda failures: 0.02)
+QUICK = Timing(close=0.2, cancel=0.1, check_every=0.02, check=0.1, backoff=lambda failures: 0.02)
 
 
-class Stage:
-    """A host and all that it was built of."""
+class HostBench:
+    """A plugin host and its dependencies."""
 
     def __init__(self, shelf: Any, logger: Logger, captured: LogCapture, context: Any) -> None:
         self._elsewhere = shelf.elsewhere
@@ -38,7 +38,7 @@ class Stage:
         required: Collection[str] = (),
         blocked: Collection[str] = (),
     ) -> AsyncIterator[PluginHost]:
-        """A host of the plugins on the shelf alone."""
+        """A host of the test's own plugins only."""
         configuration = load_configuration(None, environ or {}, hostname="host")
         registry = discover(blocked=[*blocked, *self._elsewhere])
         host = PluginHost(
@@ -61,27 +61,27 @@ class Stage:
             assert task.cancelled()
 
     def state(self, plugin: str) -> str:
-        """The state that ``/metrics`` shows."""
-        shown = [
+        """The state in ``/metrics``."""
+        states = [
             state.value
             for state in PluginState
             if self.metrics.registry.get_sample_value("candy_plugin_state", {"plugin": plugin, "state": state.value})
         ]
-        assert len(shown) == 1
-        return shown[0]
+        assert len(states) == 1
+        return states[0]
 
     def abandoned(self, plugin: str) -> float:
-        """What was abandoned of a plugin, from ``/metrics``."""
+        """How often a plugin was abandoned, from ``/metrics``."""
         return self.metrics.registry.get_sample_value("candy_plugins_abandoned_total", {"plugin": plugin}) or 0.0
 
     def logged(self) -> str:
-        """Everything in the log, as one text."""
+        """The whole log as one string."""
         return str(self.captured.entries)
 
 
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not holds():  # there is no event for what a host shows
+        while not condition():  # a host's state has no event
             await asyncio.sleep(0.005)
 
 
@@ -91,7 +91,7 @@ def record(host: PluginHost, name: str) -> Any:
 
 
 def plugin(body: str, spec: str = "greeter('hello', open=open_it, aliases=('hi',))") -> str:
-    """Source of a plugin with one executor; ``body`` defines ``open_it``."""
+    """Source of a plugin with one executor. ``body`` defines ``open_it``."""
     return f"{dedent(body)}\n@hookimpl\ndef candy_executors():\n    return [{spec}]\n"
 
 

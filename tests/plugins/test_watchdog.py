@@ -1,4 +1,4 @@
-"""Whose code the event loop stands in."""
+"""Detecting a blocked event loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def lag(metrics: Metrics) -> float:
     return metrics.registry.get_sample_value("candy_loop_lag_seconds") or 0.0
 
 
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not holds():  # a metric has no event
+        while not condition():  # a metric has no event
             await asyncio.sleep(0.005)
 
 
@@ -45,7 +45,7 @@ def candy_executors():
 """
 
 
-async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
+async def test_a_plugin_that_blocks_the_loop_is_named_with_the_location(
     shelf: Any, logger: Logger, captured: LogCapture
 ) -> None:
     package = shelf.install("blocking", BLOCKING)
@@ -58,19 +58,19 @@ async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
         await until(lambda: len(captured.entries) == 2)
         assert blocked(metrics, "blocking") == 1
         assert lag(metrics) >= 0.3
-        still, again = captured.entries
-        assert still["event"] == "loop_blocked"
-        assert still["plugin"] == "blocking"
-        assert still["place"].endswith(" sleep_here")
-        assert "shelf_blocking/__init__.py:" in still["place"]
-        assert again["event"] == "event_loop_recovered"
-        assert again["seconds"] >= 0.5
+        blocked_entry, recovered = captured.entries
+        assert blocked_entry["event"] == "event_loop_blocked"
+        assert blocked_entry["plugin"] == "blocking"
+        assert blocked_entry["location"].endswith(" sleep_here")
+        assert "shelf_blocking/__init__.py:" in blocked_entry["location"]
+        assert recovered["event"] == "event_loop_recovered"
+        assert recovered["seconds"] >= 0.5
         await until(lambda: lag(metrics) < 0.1)
         await sys.modules[package].block(0.6)
         await until(lambda: blocked(metrics, "blocking") == 2)
 
 
-async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(shelf: Any, logger: Logger) -> None:
+async def test_a_block_in_a_library_is_attributed_to_the_calling_plugin(shelf: Any, logger: Logger) -> None:
     (shelf.folder / "shelf_kit.py").write_text("import time\ndef spin(call): call()\n", encoding="utf-8")
     importlib.invalidate_caches()
     package = shelf.install(
@@ -87,39 +87,39 @@ async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(shelf: An
     assert blocked(metrics, "other") == 0
 
 
-async def test_a_stand_still_of_the_agent_itself_is_put_down_to_nobody(logger: Logger, captured: LogCapture) -> None:
+async def test_a_block_in_the_agent_itself_is_attributed_to_no_plugin(logger: Logger, captured: LogCapture) -> None:
     metrics = Metrics("0")
     async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.2, interval=0.02):
         await asyncio.sleep(0.05)
-        time.sleep(0.5)  # noqa: ASYNC251  # the fault that is to be found
+        time.sleep(0.5)  # noqa: ASYNC251  # the block to detect
         await until(lambda: blocked(metrics, "") == 1)
     assert captured.entries[0]["plugin"] is None
-    assert "test_watchdog.py:" in captured.entries[0]["place"]
+    assert "test_watchdog.py:" in captured.entries[0]["location"]
 
 
-async def test_a_stand_still_that_the_thread_could_not_see_is_counted_all_the_same(logger: Logger) -> None:
-    """C code that keeps the interpreter's lock stops the watchdog's thread too."""
+async def test_a_block_that_the_thread_could_not_see_is_counted(logger: Logger) -> None:
+    """C code that holds the interpreter lock stops the watchdog's thread too."""
     metrics = Metrics("0")
     now = 0.0
-    looked = 0
+    reads = 0
 
     def clock() -> float:
-        nonlocal looked
-        looked += 1
+        nonlocal reads
+        reads += 1
         return now
 
     async with LoopWatchdog(
         packages={}, metrics=metrics, logger=logger, threshold=1.0, interval=0.02, clock=clock
     ) as watchdog:
-        await until(lambda: looked > 4)
+        await until(lambda: reads > 4)
         before = blocked(metrics, "")
         now = 10.0
-        watchdog._tick()  # the loop's own look, before the thread has had its turn
+        watchdog._tick()  # the loop's own check, before the thread's
         await until(lambda: blocked(metrics, "") == before + 1)
     assert lag(metrics) > 5
 
 
-async def test_a_calm_loop_is_left_alone_and_the_thread_ends(logger: Logger, captured: LogCapture) -> None:
+async def test_a_running_loop_is_not_reported_and_the_thread_ends(logger: Logger, captured: LogCapture) -> None:
     metrics = Metrics("0")
     async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.5, interval=0.01):
         assert any(thread.name == "loop-watchdog" for thread in threading.enumerate())

@@ -113,7 +113,7 @@ def open_setup(tmp_path: Path) -> OpenSetup:
             required=(),
             metrics=metrics,
             logger=log,
-            timing=Timing(leave=0.2, cancel=0.1),
+            timing=Timing(close=0.2, cancel=0.1),
         )
         holding = asyncio.create_task(host.run())
         try:

@@ -1,4 +1,4 @@
-"""Events that are sent once and may be lost: ``started`` and ``progress`` (contract section 4)."""
+"""Events that are sent at most once: ``started`` and ``progress`` (contract section 4)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from candy_core.model.task import Event
 from candy_core.ports.context import Logger
 from candy_core.ports.reporter import Delivered, Delivery
 
-MAX_WAITING = 1000
-"""How many events may wait for one reporter; what comes on top is lost, and counted."""
-SEND_SECONDS = 10.0
-"""How long sending one event may take."""
+MAX_QUEUED = 1000
+"""How many events can wait for one reporter. Further ones are dropped and counted."""
+SEND_TIMEOUT = 10.0
+"""Time limit for sending one event, in seconds."""
 
 
-class Announcements:
-    """The events that wait for one reporter.
+class EventQueue:
+    """The queued events of one reporter.
 
-    They are sent one after the other, so that ``progress`` never overtakes ``started``. Of two ``progress`` events of
-    one task that wait, the newer takes the place of the older.
+    They are sent one at a time, so that ``progress`` never overtakes ``started``. A ``progress`` event replaces an
+    older one of the same task that is still queued.
     """
 
     def __init__(self, hosted: HostedReporter, *, calls: Calls, metrics: Metrics, logger: Logger) -> None:
@@ -29,50 +29,51 @@ class Announcements:
         self._calls = calls
         self._metrics = metrics
         self._logger = logger
-        self._waiting: dict[tuple[str, Event], Delivery] = {}
-        self._more = asyncio.Event()
+        self._queued: dict[tuple[str, Event], Delivery] = {}
+        self._not_empty = asyncio.Event()
         self._sending: str | None = None
+        """The id of the task whose event is being sent."""
         self._sent = asyncio.Event()
         self._running = False
 
     def put(self, delivery: Delivery) -> None:
-        """Have an event sent; never blocks."""
+        """Queue an event; never blocks."""
         key = (delivery.task_id, delivery.event)
-        if key in self._waiting or len(self._waiting) >= MAX_WAITING:
+        if key in self._queued or len(self._queued) >= MAX_QUEUED:
             self._metrics.events_lost.inc()
-            if key not in self._waiting:
+            if key not in self._queued:
                 return
-        self._waiting[key] = delivery
+        self._queued[key] = delivery
         self._sent.clear()
-        self._more.set()
+        self._not_empty.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until canceled."""
         self._running = True
         try:
             while True:
-                while not self._waiting:
-                    self._more.clear()
-                    await self._more.wait()
-                await self._send(self._waiting.pop(next(iter(self._waiting))))
+                while not self._queued:
+                    self._not_empty.clear()
+                    await self._not_empty.wait()
+                await self._send(self._queued.pop(next(iter(self._queued))))
         finally:
             self._running = False
             self._sent.set()
 
-    async def settle(self, task_id: str) -> None:
-        """Before a task's result goes out: drop its events that wait, and wait for one that is being sent.
+    async def discard(self, task_id: str) -> None:
+        """Drop a task's queued events and wait for the one that is being sent.
 
-        Otherwise a receiver could be told that a task runs after it was told how the task ended.
+        Called before the task's result is delivered: no event must arrive after it.
         """
         for event in Event:
-            if self._waiting.pop((task_id, event), None) is not None:
+            if self._queued.pop((task_id, event), None) is not None:
                 self._metrics.events_lost.inc()
         while self._sending == task_id:
             await self._sent.wait()
 
-    async def settled(self) -> None:
-        """Wait until there is nothing left to send."""
-        while self._running and (self._waiting or self._sending is not None):
+    async def wait_empty(self) -> None:
+        """Wait until every event has been sent."""
+        while self._running and (self._queued or self._sending is not None):
             await self._sent.wait()
 
     async def _send(self, delivery: Delivery) -> None:
@@ -82,7 +83,7 @@ class Announcements:
             answer = await attempt(
                 self._hosted,
                 delivery,
-                seconds=SEND_SECONDS,
+                seconds=SEND_TIMEOUT,
                 calls=self._calls,
                 metrics=self._metrics,
                 logger=self._logger,

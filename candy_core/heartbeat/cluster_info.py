@@ -1,4 +1,4 @@
-"""The cluster's figures for the heartbeat, read beside it so that no probe delays a beat (contract section 4)."""
+"""Reads the cluster probes in the background, so that none delays a heartbeat (contract section 4)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from candy_core.ports.context import Logger
 
 T = TypeVar("T")
 
-READ_EVERY = 30.0
-"""Seconds between two readings of one probe."""
-READ_SECONDS = 20.0
-"""How long one reading may take."""
-FRESH_SECONDS = 180.0
-"""Figures older than this are left out: they would say how the cluster was, not how it is."""
-PATIENCE = 0.3
-"""How long a reading that was cancelled may take to end. A shutdown waits for it, and nothing is lost with it."""
+READ_INTERVAL = 30.0
+"""Seconds between two reads of one probe."""
+READ_TIMEOUT = 20.0
+"""Time limit of one read, in seconds."""
+MAX_AGE = 180.0
+"""Older values are left out: they would describe the cluster as it was. In seconds."""
+CANCEL_GRACE = 0.3
+"""Seconds that a canceled read has to end. A shutdown waits for it."""
 
 
 class HostedProbe(Protocol):
-    """What is needed of a probe that the host holds open (:class:`candy_core.hosting.host.Hosted`)."""
+    """What is needed of a probe that the host keeps open (:class:`candy_core.hosting.Hosted`)."""
 
     @property
     def plugin(self) -> str: ...
@@ -38,36 +38,36 @@ class HostedProbe(Protocol):
     async def port(self) -> ClusterProbe: ...
 
 
-class ClusterFigures:
-    """Reads the probes one beside the other and keeps what each said last. The order of ``probes`` is their rank."""
+class ClusterInfoReader:
+    """Reads all probes concurrently and keeps the last result of each. ``probes`` are in order of precedence."""
 
     def __init__(
         self,
         probes: Mapping[str, HostedProbe],
         *,
         logger: Logger,
-        every: float = READ_EVERY,
-        seconds: float = READ_SECONDS,
+        interval: float = READ_INTERVAL,
+        timeout: float = READ_TIMEOUT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._probes = dict(probes)
         self._logger = logger
-        self._every = every
-        self._seconds = seconds
-        self._calls = Calls(PATIENCE)
+        self._interval = interval
+        self._timeout = timeout
+        self._calls = Calls(CANCEL_GRACE)
         self._monotonic = monotonic
         self._read: dict[str, tuple[float, ClusterInfo]] = {}
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until canceled."""
         async with asyncio.TaskGroup() as group:
             for name, hosted in self._probes.items():
-                group.create_task(self._keep_reading(name, hosted), name=f"probe:{name}")
+                group.create_task(self._read_loop(name, hosted), name=f"probe:{name}")
 
     def info(self, cluster_name: str) -> ClusterInfo:
-        """What is known now: for each figure the first probe that has it; ``cluster_name`` is the configured one."""
-        since = self._monotonic() - FRESH_SECONDS
-        fresh = [self._read[name][1] for name in self._probes if name in self._read and self._read[name][0] >= since]
+        """The current values: each from the first probe that has it. ``cluster_name`` is the configured name."""
+        oldest = self._monotonic() - MAX_AGE
+        fresh = [self._read[name][1] for name in self._probes if name in self._read and self._read[name][0] >= oldest]
         version = _first(info.kubernetes_version for info in fresh)
         return ClusterInfo(
             name=cluster_name,
@@ -78,31 +78,31 @@ class ClusterFigures:
             disk_usage=_first(info.disk_usage for info in fresh),
         )
 
-    async def _keep_reading(self, name: str, hosted: HostedProbe) -> None:
+    async def _read_loop(self, name: str, hosted: HostedProbe) -> None:
         while True:
             began = self._monotonic()
-            call = self._calls.start(_ask(hosted))
+            call = self._calls.start(_read(hosted))
             try:
-                await asyncio.wait((call,), timeout=self._seconds)
+                await asyncio.wait((call,), timeout=self._timeout)
             finally:
                 ended = await self._calls.stop(call)
             log = self._logger.bind(plugin=hosted.plugin, probe=name)
             if not ended or call.cancelled():
-                log.warning("cluster_unreadable", why=f"no answer within {self._seconds:g} s")
-                await asyncio.wait((call,))  # a second reading beside it would only pile up
+                log.warning("cluster_probe_unavailable", why=f"no result within {self._timeout:g} s")
+                await asyncio.wait((call,))  # start no second read while this one is still running
             elif (error := call.exception()) is None:
                 self._read[name] = (began, call.result())
             elif isinstance(error, CandyError):
-                log.warning("cluster_unreadable", why=str(error))
+                log.warning("cluster_probe_unavailable", why=str(error))
             else:
                 log.error("cluster_probe_failed", exception=traceback_of(error, hidden=secrets_of(hosted.settings)))
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._interval)
 
 
-async def _ask(hosted: HostedProbe) -> ClusterInfo:
+async def _read(hosted: HostedProbe) -> ClusterInfo:
     info: object = await (await hosted.port()).read()
     if not isinstance(info, ClusterInfo):
-        raise TypeError(f"{hosted.plugin} gave {type(info).__name__} where ClusterInfo was expected")
+        raise TypeError(f"{hosted.plugin} returned {type(info).__name__}; expected ClusterInfo")
     return info
 
 

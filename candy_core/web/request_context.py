@@ -1,4 +1,4 @@
-"""One request on its way through a handler, and the bounds that it is read within."""
+"""What a handler knows about its request, and the limits for reading it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Q = TypeVar("Q")
 
 @frozen(kw_only=True)
 class RequestLimits:
-    """Bounds of a request.
+    """Limits of a request, in seconds except for ``size``.
 
-    ``size`` in bytes, ``seconds`` for all of it and ``pause`` between two pieces are for its body. ``idle`` is what a
-    connection may be silent before its first request and between two, and what a client has for the head of one.
+    For its body: ``size`` in bytes, ``seconds`` to receive all of it, ``pause`` between two pieces. ``idle`` is the
+    time limit for a connection without a request, and for receiving a request's headers.
     """
 
     size: int
@@ -33,8 +33,8 @@ class RequestLimits:
 
 
 @frozen
-class Call:
-    """One request on its way through a handler. ``caller`` is ``None`` where the route needs no key and none came."""
+class RequestContext:
+    """One request. ``caller`` is ``None`` if the route needs no key and the client sent none."""
 
     request: web.Request
     caller: Caller | None
@@ -43,22 +43,22 @@ class Call:
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What the caller may do."""
+        """The caller's scopes."""
         return self.caller.scopes if self.caller is not None else frozenset()
 
     def path(self, name: str) -> str:
-        """A part of the path, decoded. It is what the caller wrote: check it before use."""
+        """A path parameter, decoded but not validated."""
         return self.request.match_info[name]
 
     def query(self, kind: type[Q]) -> Q:
-        """The query string as a record; raises :class:`Invalid` for unknown, repeated and wrong parameters."""
+        """The query string as a record. Raises :class:`Invalid` for unknown, duplicate and wrong parameters."""
         if not self.request.query_string:
-            return cast("Q", _without_query(cast("Hashable", kind)))
+            return cast("Q", _empty_query(cast("Hashable", kind)))
         values: dict[str, Json] = {}
         problems: list[Problem] = []
         for name, value in self.request.query.items():
             if name in values:
-                problems.append(Problem(join("query", name), "stands twice"))
+                problems.append(Problem(join("query", name), "duplicate parameter"))
             values[name] = value
         try:
             query = params_reader.read(values, kind, path="query")
@@ -70,6 +70,6 @@ class Call:
 
 
 @cache
-def _without_query(kind: Hashable) -> object:
-    """The record of a query string in which nothing stands."""
+def _empty_query(kind: Hashable) -> object:
+    """The record of an empty query string."""
     return params_reader.read({}, cast("type[object]", kind), path="query")
