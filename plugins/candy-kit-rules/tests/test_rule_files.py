@@ -1,4 +1,4 @@
-"""Contract §5: "Before anything is written each rule is checked …; each error names group, rule and field"."""
+"""Contract section 5: "Before anything is written each rule is checked …; each error names group, rule and field"."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_metricsql_is_never_judged_by_a_parser_of_promql(problems: Callabl
 async def test_brackets_of_metricsql_are_paired_without_a_server(
     problems: Callable[..., Any], vmalert: Callable[[Any], str], expression: str, says: str
 ) -> None:
-    """Contract §5: "Before anything is written each rule is checked"."""
+    """Contract section 5: "Before anything is written each rule is checked"."""
     [found] = await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES)
     assert (found.path, vmalert([group(alert(expr=expression))]) != "") == ("$.groups[0].rules[0].expr", True)
     assert found.message.endswith(says)

@@ -12,7 +12,7 @@ from candy_prometheus import plugin
 
 
 def test_the_entry_point_is_the_plugins_name() -> None:
-    """Contract §6: "``name`` being the entry point's"."""
+    """Contract section 6: "``name`` being the entry point's"."""
     [found] = entry_points(group="candy", name="prometheus")
     assert found.load() is plugin
 
@@ -33,7 +33,7 @@ def test_every_setting_has_a_default() -> None:
 
 
 async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) -> None:
-    """Contract §7: "a plugin without settings is ``active``, its items ``not_configured``"."""
+    """Contract section 7: "a plugin without settings is ``active``, its items ``not_configured``"."""
     async with open_agent() as agent:
         assert (await agent.health()).ok
         [outcome] = await agent.run("up")

@@ -20,7 +20,7 @@ def test_hard_queries_are_answered_together_as_each_is_alone(
 
 
 async def test_a_value_is_the_servers_own_text_together_and_alone(agent: Any, prometheus_server: Prometheus) -> None:
-    """Contract §3: "`value` is the backend's own text, not rounded: the first series' …, a scalar's"."""
+    """Contract section 3: "`value` is the backend's own text, not rounded: the first series' …, a scalar's"."""
     queries = [f"vector({number})" for number in NUMBERS]
     texts = [prometheus_server.query(query)[0]["value"][1] for query in queries]
     together = await agent.run_together(*queries, time_=time.time())

@@ -63,7 +63,7 @@ def server() -> Iterator[Prometheus]:
 
 
 async def test_a_native_histogram_is_none_among_others_either(open_agent: Any, server: Prometheus) -> None:
-    """Contract §3: ``not_a_number``; and a batch answers what single questions would."""
+    """Contract section 3: ``not_a_number``; and a batch answers what single questions would."""
     async with open_agent(url=server.url) as agent:
         native, moved, up = await agent.run_together("native", "native + 1", "up", time_=time.time(), threshold="80")
     assert (native.status, native.reason) == (ItemStatus.WARNING, Reason.NOT_A_NUMBER)

@@ -92,7 +92,7 @@ async def test_nan_and_infinity_as_a_real_server_makes_them(agent: Any) -> None:
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract §3: "series were read and none passed the query's own filter"."""
+    """Contract section 3: "series were read and none passed the query's own filter"."""
     [outcome, overridden, ranged] = await agent.run(
         query, {"query": query, "no_data": "failed"}, {"query": query, "range": {"lookback": "5s", "step": "1s"}}
     )
@@ -118,7 +118,7 @@ async def test_a_query_that_the_server_rejects_shows_the_servers_words(agent: An
 
 
 async def test_every_query_is_evaluated_at_the_tasks_instant(agent: Any, prometheus_server: Prometheus) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = time.time() - 0.5
     found = await agent.run(
         *["time()"] * 5, "vector(time())", {"query": "time()", "range": {"lookback": "1m"}}, time_=instant

@@ -22,7 +22,7 @@ import pytest
     ],
 )
 async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, stretch: object) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = round(time.time(), 3)
     [at, last] = await agent.run("time()", {"query": "time()", "range": stretch}, time_=instant)
     assert (float(at.value), float(last.value)) == (instant, instant)

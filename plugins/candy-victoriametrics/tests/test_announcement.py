@@ -15,13 +15,13 @@ from candy_victoriametrics import plugin
 
 
 def test_the_entry_point_is_the_plugins_name() -> None:
-    """Contract §6: "``name`` being the entry point's"."""
+    """Contract section 6: "``name`` being the entry point's"."""
     [found] = entry_points(group="candy", name="victoriametrics")
     assert found.load() is plugin
 
 
 def test_one_executor_by_all_the_contracts_names() -> None:
-    """Contract §3: "**`victoriaMetrics`** (also `victoriametrics`, `vm`)"."""
+    """Contract section 3: "**`victoriaMetrics`** (also `victoriametrics`, `vm`)"."""
     [spec] = plugin.candy_executors()
     assert {spec.name, *spec.aliases} == {"victoriaMetrics", "victoriametrics", "vm"}
     assert spec.params is MetricParams
@@ -31,7 +31,7 @@ def test_one_executor_by_all_the_contracts_names() -> None:
 
 
 async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) -> None:
-    """Contract §7: "a plugin without settings is ``active``, its items ``not_configured``"."""
+    """Contract section 7: "a plugin without settings is ``active``, its items ``not_configured``"."""
     async with open_agent() as agent:
         assert (await agent.health()).ok
         [outcome] = await agent.run("up")

@@ -30,7 +30,7 @@ AGO = 20 * 60
 async def test_what_ended_twenty_minutes_ago_is_absent_now(
     agent: Any, victoriametrics_server: VictoriaMetrics, item: Any, reason: Reason
 ) -> None:
-    """Contract §3: "a selector of it has no series at all: ``warning``/``series_absent``"."""
+    """Contract section 3: "a selector of it has no series at all: ``warning``/``series_absent``"."""
     victoriametrics_server.write(f'ended{{instance="a"}} 7 {round((time.time() - AGO) * 1000)}\n')
     victoriametrics_server.wait_until("count_over_time(ended[1h])")
     [outcome] = await agent.run(item)

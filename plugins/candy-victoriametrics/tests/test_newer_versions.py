@@ -71,7 +71,7 @@ def fetched(count: int | str) -> dict[str, Any]:
 
 
 async def test_every_query_says_that_nothing_may_be_hidden_or_kept(stand_in: StandIn, open_agent: Any) -> None:
-    """Contract §3: "VictoriaMetrics is asked with ``nocache=1``"."""
+    """Contract section 3: "VictoriaMetrics is asked with ``nocache=1``"."""
     stand_in.more = fetched("1")
     async with open_agent(url=stand_in.url) as agent:
         await agent.run("m > 5 and n", {"query": "m", "range": {"lookback": "1m"}})
@@ -121,7 +121,7 @@ async def test_the_count_of_series_explains_an_empty_answer(
 async def test_a_partial_answer_is_never_normal(
     stand_in: StandIn, open_agent: Any, result: list[dict[str, Any]]
 ) -> None:
-    """Contract §3: "A partial answer is ``partial_response`` and never ``normal``"."""
+    """Contract section 3: "A partial answer is ``partial_response`` and never ``normal``"."""
     stand_in.result = result
     stand_in.more = {"isPartial": True, **fetched("1")}
     async with open_agent(url=stand_in.url) as agent:

@@ -18,7 +18,7 @@ STRETCHES = [
 
 @pytest.mark.parametrize("stretch", STRETCHES)
 async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, stretch: dict[str, str]) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = round(time.time(), 3)
     [outcome] = await agent.run({"query": "time()", "range": stretch}, time_=instant)
     assert float(outcome.value) == instant
@@ -26,7 +26,7 @@ async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, stretc
 
 @pytest.mark.parametrize("stretch", STRETCHES)
 async def test_a_range_sees_the_last_seconds_as_an_instant_query_does(agent: Any, stretch: dict[str, str]) -> None:
-    """Contract §3: "at ``time=now`` it otherwise hides the last seconds"."""
+    """Contract section 3: "at ``time=now`` it otherwise hides the last seconds"."""
     instant, query = time.time(), "timestamp(up{job='node'})"
     [before] = await agent.run(query, time_=instant)
     [outcome] = await agent.run({"query": query, "range": stretch}, time_=instant)

@@ -47,7 +47,7 @@ async def test_imported_samples_are_found_with_their_labels(
 
 
 async def test_the_last_seconds_are_seen(agent: Any) -> None:
-    """Contract §3: "asked with ``nocache=1``: at ``time=now`` it otherwise hides the last seconds"."""
+    """Contract section 3: "asked with ``nocache=1``: at ``time=now`` it otherwise hides the last seconds"."""
     [outcome] = await agent.run("time() - timestamp(up{job='node'})")
     assert 0 <= float(outcome.value) < 10
 
@@ -100,7 +100,7 @@ async def test_nan_is_nothing_here_and_infinity_is_a_number(agent: Any) -> None:
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract §3: "where a server tells no counts …, each selector is asked for once through ``/api/v1/series``"."""
+    """Contract section 3: "where a server tells no counts …, each selector is asked for once through ``/api/v1/series``"."""
     [outcome] = await agent.run(query)
     assert verdict(outcome) == (status, reason)
     assert outcome.message
@@ -133,7 +133,7 @@ async def test_two_thousand_different_queries_side_by_side_each_get_their_answer
 
 
 async def test_every_query_is_evaluated_at_the_tasks_instant(agent: Any) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = time.time() - 0.5
     found = await agent.run(*["time()"] * 3, "vector(time())", time_=instant)
     assert {round(float(outcome.value), 3) for outcome in found} == {round(instant, 3)}
