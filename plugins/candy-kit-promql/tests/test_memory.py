@@ -50,7 +50,7 @@ async def cost(url: str, count: int = 1, **params: str) -> dict[str, Any]:
 
 
 async def test_two_hundred_thousand_series_within_the_limit_are_judged_below_400_mb(serve: Any) -> None:
-    """Contract section 7: "32 MiB a backend's answer (200 000 series fit) … at these the process stays below 400 MB"."""
+    """Contract section 7: "32 MiB a backend's answer (200 000 series fit) … the process stays below 400 MB"."""
     assert 31 * 1024**2 < sum(len(piece) for piece in pieces(200_000, "x" * 67)) < 32 * 1024**2
     server = await serve(chunked(lambda: pieces(200_000, "x" * 67)))
     found = await cost(server.url, threshold="10")
@@ -115,7 +115,7 @@ MATRIX = b'{"status":"success","data":{"resultType":"matrix","result":['
 async def test_the_smallest_of_other_entries_take_no_more(
     serve: Any, head: bytes, entry: bytes, tail: bytes, reason: str
 ) -> None:
-    """Contract section 7: "32 MiB a backend's answer …: at these the process stays below 400 MB", whatever they hold."""
+    """Contract section 7: "32 MiB a backend's answer …: the process stays below 400 MB", whatever it holds."""
     count = (32 * 1024**2 - len(head + tail)) // (len(entry) + 1)
     server = await serve(lambda peer: peer.answer(head + b",".join([entry] * count) + tail))
     found = await cost(server.url, threshold="0")

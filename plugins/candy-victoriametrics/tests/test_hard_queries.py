@@ -22,7 +22,7 @@ def test_hard_queries_are_answered_together_as_each_is_alone(
 async def test_a_value_is_the_servers_own_text_together_and_alone(
     agent: Any, victoriametrics_server: VictoriaMetrics
 ) -> None:
-    """Contract section 3: "`value` is the backend's own text, not rounded: the first series' …; `""` when there is none"."""
+    """Contract section 3: "`value` is the backend's own text, not rounded: the first series' …"."""
     queries = [f"vector({number})" for number in NUMBERS]
     asked = [victoriametrics_server.query(query) for query in queries]
     texts = [found[0]["value"][1] if found else "" for found in asked]  # NaN is nothing here

@@ -100,7 +100,7 @@ async def test_nan_is_nothing_here_and_infinity_is_a_number(agent: Any) -> None:
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract section 3: "where a server tells no counts …, each selector is asked for once through ``/api/v1/series``"."""
+    """Contract section 3: "where a server tells no counts …, each selector is asked for once …"."""
     [outcome] = await agent.run(query)
     assert verdict(outcome) == (status, reason)
     assert outcome.message
