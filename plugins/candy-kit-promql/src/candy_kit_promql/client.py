@@ -76,7 +76,7 @@ class Endpoint:
 
         The time limit is ``seconds``, or the datasource's own timeout if that is shorter; its own timeout does not
         count the wait for ``lock``, which other queries cause. Without a lock one is held until the answer is read.
-        ``limit`` bounds the answer's bytes, beside the agent's own limit. Raises :class:`QueryFailed`.
+        ``limit`` may lower the agent's own bound on an answer, in bytes. Raises :class:`QueryFailed`.
 
         A request is sent once more if its connection turned out to be dead, as a kept one may be. That is safe, since
         a query changes nothing.

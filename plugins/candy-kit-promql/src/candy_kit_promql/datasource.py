@@ -48,7 +48,7 @@ class Datasource:
         if bearer and self.username is not None:
             raise Mismatch("expected bearer_token or username, not both")
         if self.username is None and (self.password is not None or self.password_file is not None):
-            raise Mismatch("expected username beside password")
+            raise Mismatch("expected a username with the password")
         if self.username is not None and ":" in self.username:
             raise Mismatch("expected a username without a colon")
         if (self.cert_file is None) != (self.key_file is None):

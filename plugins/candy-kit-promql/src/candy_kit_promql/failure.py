@@ -15,7 +15,7 @@ class QueryFailed(Exception):
     """A query that failed in an expected way.
 
     ``reason`` is the contract's word. ``msgid`` is the sentence for people (see :mod:`candy_kit_promql.texts`);
-    ``values`` fill it, beside ``datasource`` and ``host``, which the client knows. ``text`` is the server's own error
+    ``values`` fill it, with ``datasource`` and ``host``, which the caller adds. ``text`` is the server's own error
     text, ``""`` if it has none.
     """
 

@@ -48,7 +48,7 @@ class Range:
         if self.step is not None and self.step.seconds > self.lookback.seconds:
             raise Mismatch("expected a step that is no longer than lookback")
         if self.steps >= MAX_POINTS:
-            raise Mismatch(f"expected a step of which fewer than {MAX_POINTS} fit into lookback")
+            raise Mismatch(f"expected fewer than {MAX_POINTS} steps in lookback")
 
     @property
     def step_seconds(self) -> float:
@@ -82,7 +82,7 @@ class TimeRange:
     until: float = math.inf
 
     def form(self) -> str:
-        """It as fields of a form."""
+        """The range as fields of a form."""
         return f"start={self.start / 1000:.3f}&end={self.end / 1000:.3f}&step={self.step / 1000:.3f}"
 
 

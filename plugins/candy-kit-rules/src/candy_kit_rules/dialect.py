@@ -32,7 +32,7 @@ _COMMON = frozenset(
 class RuleDialect:
     """One kind of rule file.
 
-    ``functions`` and ``variables`` are those of its templates beside Go's own, of all versions: a rule may be for a
+    ``functions`` and ``variables`` are those of its templates besides Go's own, of all versions: a rule may be for a
     newer server than ours. ``record_name`` is the pattern for a recording rule's name. ``rule_durations`` and
     ``group_durations`` are the fields that hold durations. ``expression`` is ``None`` if only a server can check one.
     ``same_expression``: rules with the same name and labels are duplicates only if their expressions are the same too.

@@ -31,9 +31,7 @@ Raises :class:`~candy_kit_promql.QueryFailed` if the server cannot check it.
 
 async def check_by_parsing(endpoint: Endpoint, expression: str) -> str | None:
     """By ``/api/v1/format_query``, which only parses; by :func:`check_by_past_query` if the server has no such path."""
-    from yarl import URL  # late, as the client is
-
-    url = URL(str(endpoint.query_url).removesuffix("query") + "format_query", encoded=True)
+    url = endpoint.query_url.with_name("format_query")
     try:
         return await _check(endpoint, url, f"query={quote_plus(expression)}")
     except QueryFailed as failure:

@@ -34,7 +34,7 @@ _LITERALS = frozenset({Kind.BOOL, Kind.CHARACTER, Kind.DOT, Kind.NIL, Kind.NUMBE
 def template_problem(template: str, functions: Collection[str], variables: Collection[str]) -> str | None:
     """What is wrong with a template, or ``None``.
 
-    ``functions`` are those that may be called beside Go's own, ``variables`` those that are predefined, with their
+    ``functions`` are those that may be called besides Go's own, ``variables`` those that are predefined, with their
     dollar sign.
     """
     if "{{" not in template:

@@ -25,7 +25,7 @@ _read_stats = json.Decoder(_Stats).decode
 
 
 def series_fetched(reply: Reply, data: QueryData) -> int | None:
-    """How many series were read. Newer versions report it, beside the data and not within it."""
+    """How many series were read. Newer versions report it, in the envelope of the answer."""
     try:
         return int(_read_stats(reply.stats).seriesFetched)
     except (*UNREADABLE, ValueError):

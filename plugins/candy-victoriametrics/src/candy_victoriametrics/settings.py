@@ -14,7 +14,7 @@ from candy_kit_promql import Datasource, MetricSettings
 Tenant = Annotated[str, Meta(pattern=r"^([0-9]{1,10}(:[0-9]{1,10})?|multitenant)$")]
 """``accountID`` or ``accountID:projectID``; ``multitenant`` for all of them, if the cluster's version supports it."""
 
-_PATH_AND_TENANT = "expected a url without /select/ in its path beside tenant: the tenant makes that path"
+_PATH_AND_TENANT = "expected a url without /select/ in its path: tenant adds that path"
 
 
 @frozen(kw_only=True)
