@@ -39,7 +39,7 @@ changelog() {
 check "ruff" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy" types
-check "layers (import-linter)" "$bin/lint-imports" --no-cache
+check "imports (import-linter)" "$bin/lint-imports" --no-cache
 check "licences" "$bin/python" tools/setup/licences.py
 check "changelog fragments" changelog
 check "documents and citations" "$bin/python" -m pytest -q -n0 -p no:cacheprovider tests/docs

@@ -1,4 +1,4 @@
-"""A driver for the executor."""
+"""The executor, called as the core calls it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_exec
 from candy_testbed.scripted import serve as serve
 
 
-class Ask(Protocol):
+class RunItems(Protocol):
     async def __call__(
         self,
         settings: object,
@@ -28,7 +28,7 @@ class Ask(Protocol):
 
 
 async def no_credential(name: str) -> Secret:
-    raise AssertionError(f"nobody asks for the credential {name}")
+    raise AssertionError(f"no test needs the credential {name}")
 
 
 def context(limit: int = 32 * 1024 * 1024) -> PluginContext:
@@ -43,10 +43,10 @@ def context(limit: int = 32 * 1024 * 1024) -> PluginContext:
 
 
 @pytest.fixture
-def ask() -> Ask:
-    """Run items through the executor, each in a call of its own, and hold it to one outcome for each of them.
+def run_items() -> RunItems:
+    """Run items, each in a call of its own, and check that each gets one outcome.
 
-    ``settings`` and ``params`` as a configuration and a task would write them; a text is a query.
+    ``settings`` and ``params`` are written as in a configuration and a task; a string is a query.
     """
 
     async def run(
@@ -63,16 +63,15 @@ def ask() -> Ask:
             for index, each in enumerate(params):
                 written: Any = {"query": each} if isinstance(each, str) else each
                 item = Item(index=index, id=index, name="", params=params_reader.read(written, MetricParams))
-                circumstances = circumstance(seconds, locale, time)
-                answers = [answer async for answer in executor.run_batch([item], circumstances)]
-                assert [answered for answered, _ in answers] == [index]
-                found += [outcome for _, outcome in answers]
+                pairs = [pair async for pair in executor.run_batch([item], new_run(seconds, locale, time))]
+                assert [answered for answered, _ in pairs] == [index]
+                found += [outcome for _, outcome in pairs]
         return found
 
     return run
 
 
-def circumstance(seconds: float = 20.0, locale: Locale = Locale.EN, instant: float | None = None) -> Run:
+def new_run(seconds: float = 20.0, locale: Locale = Locale.EN, instant: float | None = None) -> Run:
     return Run(
         task_id="task",
         time=time.time() if instant is None else instant,
@@ -84,11 +83,11 @@ def circumstance(seconds: float = 20.0, locale: Locale = Locale.EN, instant: flo
 
 @pytest.fixture
 def make_run() -> Callable[..., Run]:
-    """The circumstances of a call."""
-    return circumstance
+    """The ``Run`` of a call."""
+    return new_run
 
 
 @pytest.fixture
 def make_context() -> Callable[..., PluginContext]:
-    """What the core lends to the plugin."""
+    """The plugin's context."""
     return context

@@ -1,4 +1,4 @@
-"""Asks the servers named on the command line, all at once, and prints what came of it and what it cost, as JSON."""
+"""Runs some items at once against the server of the command line; prints their outcomes and the memory, as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
         logger=structlog.get_logger(),
         credential=no_credential,
     )
-    asked = params_reader.read(params, MetricParams)
+    item_params = params_reader.read(params, MetricParams)
     lag = 0.0
 
     async def watch() -> None:
@@ -44,7 +44,7 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
             deadline=asyncio.get_running_loop().time() + 100,
             logger=context.logger,
         )
-        item = Item(index=index, id=index, name="", params=asked)
+        item = Item(index=index, id=index, name="", params=item_params)
         [(_, outcome)] = [answer async for answer in executor.run_batch([item], run)]
         return outcome
 
@@ -63,7 +63,7 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
 
 
 def peak_mb() -> int:
-    """The most memory that this process ever held; getrusage() would count the parent's before the exec, too."""
+    """The process's peak memory; getrusage() would include the parent's before the exec."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
 

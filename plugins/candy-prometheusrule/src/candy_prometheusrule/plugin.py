@@ -10,7 +10,7 @@ from attrs import frozen
 from candy_core import Health, PluginContext, RuleBackendSpec, hookimpl
 from candy_kit_kube import CustomRuleBackend, RuleResource, open_cluster
 from candy_kit_kube.rule_settings import RuleObjectSettings
-from candy_kit_rules import PROMETHEUS_RULES, RuleDatasource, ask_prometheus, open_checker
+from candy_kit_rules import PROMETHEUS_RULES, RuleDatasource, check_by_parsing, open_checker
 from candy_prometheusrule.groups import PrometheusGroup
 
 PROMETHEUS_RULE = RuleResource(
@@ -35,7 +35,7 @@ async def open_prometheusrule(
     """Make the backend ready; nothing is connected before the first call."""
     async with (
         open_cluster(context, settings) as cluster,
-        open_checker(context, PROMETHEUS_RULES, settings.datasource, ask_prometheus) as check,
+        open_checker(context, PROMETHEUS_RULES, settings.datasource, check_by_parsing) as check,
     ):
         yield CustomRuleBackend(cluster, PROMETHEUS_RULE, validate=check, labels=settings.labels)
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from candy_core import Health, PluginContext, RuleBackendSpec, hookimpl
 from candy_kit_kube import CustomRuleBackend, RuleResource, open_cluster
 from candy_kit_kube.rule_settings import RuleObjectSettings
-from candy_kit_rules import VICTORIAMETRICS_RULES, RuleDatasource, ask_long_ago, open_checker
+from candy_kit_rules import VICTORIAMETRICS_RULES, RuleDatasource, check_by_past_query, open_checker
 from candy_vmrule.groups import VMGroup
 
 VM_RULE = RuleResource(group="operator.victoriametrics.com", version="v1beta1", plural="vmrules", kind="VMRule")
@@ -32,7 +32,7 @@ async def open_vmrule(context: PluginContext, settings: VMRuleSettings) -> Async
     """Make the backend ready; nothing is connected before the first call."""
     async with (
         open_cluster(context, settings) as cluster,
-        open_checker(context, VICTORIAMETRICS_RULES, settings.datasource, ask_long_ago) as check,
+        open_checker(context, VICTORIAMETRICS_RULES, settings.datasource, check_by_past_query) as check,
     ):
         yield CustomRuleBackend(cluster, VM_RULE, validate=check, labels=settings.labels)
 

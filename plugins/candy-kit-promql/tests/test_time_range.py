@@ -1,4 +1,4 @@
-"""Which points of time a range asks for."""
+"""Which points of time a range requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from candy_core import Mismatch
 from candy_kit_promql import Duration, Range
-from candy_kit_promql.stretch import MAX_POINTS, each_point_by_itself, stretch_of
+from candy_kit_promql.time_range import MAX_POINTS, independent_of_end, time_range_of
 
 durations = st.one_of(
     st.integers(1, 10**8).map(lambda count: f"{count}ms"),
@@ -28,32 +28,32 @@ def ranges(lookback: str, step: str | None) -> Range:
 
 @given(durations, st.none() | durations, instants)
 def test_the_last_point_is_the_tasks_instant_whatever_the_step(lookback: str, step: str | None, instant: float) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
-    asked = ranges(lookback, step)
-    stretch = stretch_of(asked, instant)
-    assert f"&end={instant:.3f}&" in stretch.form()
-    assert (stretch.end - stretch.start) % stretch.step == 0
-    points = (stretch.end - stretch.start) // stretch.step + 1
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    params = ranges(lookback, step)
+    found = time_range_of(params, instant)
+    assert f"&end={instant:.3f}&" in found.form()
+    assert (found.end - found.start) % found.step == 0
+    points = (found.end - found.start) // found.step + 1
     assert 2 <= points <= MAX_POINTS
-    assert -1 < asked.lookback.seconds * 1000 - (stretch.end - stretch.start) < stretch.step + 1  # rounded
+    assert -1 < params.lookback.seconds * 1000 - (found.end - found.start) < found.step + 1  # rounded
 
 
 @given(durations, st.none() | durations, instants, st.floats(0, 30))
-def test_what_is_asked_past_the_present_adds_points_after_the_instant_and_changes_none(
-    lookback: str, step: str | None, instant: float, past: float
+def test_extending_a_range_past_the_present_adds_points_after_the_instant_and_changes_none(
+    lookback: str, step: str | None, instant: float, age: float
 ) -> None:
-    asked = ranges(lookback, step)
-    plain, longer = stretch_of(asked, instant), stretch_of(asked, instant, past)
+    params = ranges(lookback, step)
+    plain, longer = time_range_of(params, instant), time_range_of(params, instant, age)
     assert (longer.start, longer.step) == (plain.start, plain.step)
     assert (longer.end - longer.start) // longer.step < MAX_POINTS
     if longer != plain:
         assert (longer.end - plain.end) % plain.step == 0
-        assert longer.end > plain.end + past * 1000 + plain.step
+        assert longer.end > plain.end + age * 1000 + plain.step
         assert plain.end / 1000 <= longer.until < plain.end / 1000 + 0.001
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "independent"),
     [
         ("rate(up[5m])", True),
         ("up > start()", True),
@@ -66,5 +66,5 @@ def test_what_is_asked_past_the_present_adds_points_after_the_instant_and_change
         ("up{", False),
     ],
 )
-def test_only_what_is_certainly_the_same_in_every_stretch_is_asked_past_the_present(query: str, told: bool) -> None:
-    assert each_point_by_itself(query) is told
+def test_only_a_query_that_certainly_does_not_depend_on_the_end_is_extended(query: str, independent: bool) -> None:
+    assert independent_of_end(query) is independent

@@ -1,4 +1,4 @@
-"""What refuses many questions together need not refuse each of them: on a server that can be made to."""
+"""A server that refuses a batch need not refuse each of its queries: against a scripted server."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ BUILD = {"version": "3.1.0", "revision": "abc", "goVersion": "go1.23"}
 QUERIES = [f"m{number}" for number in range(20)]
 
 
-async def answers(url: str, context: Any, run: Any) -> dict[str, Outcome]:
-    """What each of :data:`QUERIES` was answered, asked in one call."""
+async def outcomes(url: str, context: Any, run: Any) -> dict[str, Outcome]:
+    """The outcome of each of :data:`QUERIES`, run in one call."""
     settings = params_reader.read({"url": url}, MetricSettings)
     items = [Item(index=n, id=n, name="", params=MetricParams(query=query)) for n, query in enumerate(QUERIES)]
     async with open_executor(context, settings, PROMETHEUS) as executor:
         return {QUERIES[index]: outcome async for index, outcome in executor.run_batch(items, run)}
 
 
-def behaviour(refusal: str, guilty: str) -> Any:
-    """Refuses every query in which ``guilty`` is found, and answers the others with 5."""
+def refusing(pattern: str, status: str) -> Any:
+    """Refuses every query that matches ``pattern``, and answers the others with 5."""
 
     async def behave(peer: Any) -> None:
         if "buildinfo" in peer.request.line:
             await peer.answer({"status": "success", "data": BUILD})
             return
         [query] = parse_qs(peer.request.body.decode())["query"]
-        if re.search(guilty, query):
-            await peer.answer("<html>no</html>", status=refusal)
+        if re.search(pattern, query):
+            await peer.answer("<html>no</html>", status=status)
             return
         numbers = re.findall(r'"(candy_item_\w+)","(\d+)"', query) or [("", "")]
-        vector = [{"metric": {mark: number}, "value": [1, "5"]} for mark, number in numbers]
+        vector = [{"metric": {label: number}, "value": [1, "5"]} for label, number in numbers]
         await peer.answer({"status": "success", "data": {"resultType": "vector", "result": vector}})
 
     return behave
 
 
 @pytest.mark.parametrize(
-    ("refusal", "reason"),
+    ("status", "reason"),
     [
         ("403 Forbidden", Reason.AUTH_FAILED),
         ("413 Content Too Large", Reason.BAD_RESPONSE),
@@ -52,13 +52,13 @@ def behaviour(refusal: str, guilty: str) -> Any:
         ("302 Found", Reason.BAD_RESPONSE),
     ],
 )
-@pytest.mark.parametrize("guilty", [" or ", r"\bm7\b"])
-async def test_only_the_guilty_question_is_refused(
-    serve: Any, make_context: Any, make_run: Any, refusal: str, reason: Reason, guilty: str
+@pytest.mark.parametrize("pattern", [" or ", r"\bm7\b"])
+async def test_only_the_query_that_causes_the_refusal_fails(
+    serve: Any, make_context: Any, make_run: Any, status: str, reason: Reason, pattern: str
 ) -> None:
-    server = await serve(behaviour(refusal, guilty))
-    found = await answers(server.url, make_context(), make_run())
+    server = await serve(refusing(pattern, status))
+    found = await outcomes(server.url, make_context(), make_run())
     refused = {query for query, outcome in found.items() if outcome.status is ItemStatus.FAILED}
-    assert refused == {query for query in QUERIES if re.search(guilty, query)}
+    assert refused == {query for query in QUERIES if re.search(pattern, query)}
     assert {found[query].reason for query in refused} <= {reason}
     assert {outcome.value for query, outcome in found.items() if query not in refused} == {"5"}

@@ -1,4 +1,4 @@
-"""From HTTP statuses and the server's own error words to the contract's reasons."""
+"""From HTTP statuses and the query API's errors to the contract's reasons."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from candy_kit_promql import texts
 from candy_kit_promql.failure import QueryFailed
 from candy_kit_promql.wire import UNREADABLE, Buffer, Reply, read_reply
 
-_OUT_OF_TIME = "timeout exceeded"
-"""VictoriaMetrics' words for a query that took too long; its kind of error is the HTTP status, 422 or 503."""
+_TIMEOUT_TEXT = "timeout exceeded"
+"""VictoriaMetrics' text for a query that took too long; its ``errorType`` is the HTTP status, 422 or 503."""
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-"""The query itself stands in its errors, in quotes."""
+"""The query, which error texts quote."""
 
 
-def refusal(status: int, body: Buffer) -> QueryFailed:
-    """What an answer with an HTTP status other than 200 means.
+def status_failure(status: int, body: Buffer) -> QueryFailed:
+    """The failure for an HTTP status other than 200.
 
-    A server that says 429, 502 or 503, or that a query was cancelled on it, may do better in a moment: these are
-    ``unreachable``, which an item's ``retries`` try again. 504 is ``timeout``.
+    429, 502, 503, and an error that says the query was canceled, are often temporary: they are ``unreachable``, which
+    an item's ``retries`` try again. 504 is ``timeout``.
     """
     if status in (401, 403):
         return QueryFailed(Reason.AUTH_FAILED, texts.UNAUTHORIZED, status=status)
@@ -30,7 +30,7 @@ def refusal(status: int, body: Buffer) -> QueryFailed:
     except UNREADABLE:
         reply = None
     if reply is not None and reply.status == "error":
-        return error_of(reply, status)
+        return api_failure(reply, status)
     if status in (429, 502, 503):
         return QueryFailed(Reason.UNREACHABLE, texts.UNAVAILABLE, status=status)
     if status == 504:
@@ -38,8 +38,8 @@ def refusal(status: int, body: Buffer) -> QueryFailed:
     return QueryFailed(Reason.BAD_RESPONSE, texts.BAD_STATUS, status=status)
 
 
-def error_of(reply: Reply, status: int) -> QueryFailed:
-    """What an answer in the API's own error format means. Prometheus' kinds of error first, else the HTTP status."""
+def api_failure(reply: Reply, status: int) -> QueryFailed:
+    """The failure for an error in the API's own format: by Prometheus' ``errorType``, else by the HTTP status."""
     text = reply.error or reply.errorType or f"HTTP {status}"
     match reply.errorType:
         case "bad_data" | "execution":
@@ -50,7 +50,7 @@ def error_of(reply: Reply, status: int) -> QueryFailed:
             return QueryFailed(Reason.UNREACHABLE, texts.INTERNAL, text=text)
         case "internal":
             return QueryFailed(Reason.BAD_RESPONSE, texts.INTERNAL, text=text)
-    if _OUT_OF_TIME in _QUOTED.sub("", text):
+    if _TIMEOUT_TEXT in _QUOTED.sub("", text):
         return QueryFailed(Reason.TIMEOUT, texts.SERVER_TIMED_OUT, text=text)
     if status in (429, 502, 503):
         return QueryFailed(Reason.UNREACHABLE, texts.INTERNAL, text=text)

@@ -1,4 +1,4 @@
-"""From one answer to the outcome of an item."""
+"""From an answer to the outcome of an item."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from candy_kit_promql.emptiness import Emptiness
 from candy_kit_promql.failure import MAX_TEXT, QueryFailed, unreadable
 from candy_kit_promql.params import MetricParams
 from candy_kit_promql.samples import BadSampleError, histograms_in, matrix_samples, number, vector_samples
-from candy_kit_promql.stretch import Reduce
+from candy_kit_promql.time_range import Reduce
 from candy_kit_promql.wire import (
     UNREADABLE,
+    MatrixSeries,
     Point,
     Reply,
     Series,
-    Track,
     read_data,
     read_matrix,
     read_point,
@@ -30,17 +30,17 @@ from candy_kit_promql.wire import (
 
 _SHOWN_WARNINGS = 5
 _MAX_WARNINGS = 64 * 1024
-"""Bytes of warnings that are still taken apart."""
+"""Bytes of warnings beyond which they are not parsed."""
 
 T = TypeVar("T")
-Result: TypeAlias = list[Series] | list[Track] | Point
+Result: TypeAlias = list[Series] | list[MatrixSeries] | Point
 
 
 @frozen(kw_only=True)
 class Answer:
-    """A query's answer, read as far as it must be to be judged. ``partial`` says why it is known to be incomplete.
+    """A query's answer, read as far as judging needs. ``partial`` says why it is incomplete, ``None`` if it is not.
 
-    A matrix' points after ``until``, in Unix seconds, do not count.
+    Points of a matrix after ``until``, in Unix seconds, do not count.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Answer:
         return isinstance(self.result, list) and not self.result
 
 
-def answer_of(reply: Reply, until: float = math.inf) -> Answer:
+def read_answer(reply: Reply, until: float = math.inf) -> Answer:
     """Read the result of a query. Raises :class:`QueryFailed` with ``bad_response``."""
     try:
         data = read_data(reply.data)
@@ -72,15 +72,15 @@ def answer_of(reply: Reply, until: float = math.inf) -> Answer:
         raise unreadable(error) from None
 
 
-def judged(answer: Answer, params: MetricParams, locale: Locale, *, drain: bool = False) -> Outcome:
-    """Compare an answer with an item's thresholds. Raises :class:`QueryFailed` for values that are none.
+def judge_answer(answer: Answer, params: MetricParams, locale: Locale, *, drain: bool = False) -> Outcome:
+    """Compare an answer with an item's thresholds. Raises :class:`QueryFailed` for values that are not numbers.
 
-    With ``drain`` the answer's series are gone afterwards. An instant query whose result is a matrix (``up[5m]``) is
-    judged by the last point of each series.
+    With ``drain`` the answer's series are removed as they are judged. An instant query whose result is a matrix
+    (``up[5m]``) is judged by the last point of each series.
     """
-    head = head_of(params, answer.kind)
+    head = details_head(params, answer.kind)
     if answer.kind == "string" and isinstance(answer.result, Point):
-        return _text(answer.result.text, params, locale, head, answer.partial)
+        return _text_outcome(answer.result.text, params, locale, head, answer.partial)
     histograms = 0 if isinstance(answer.result, Point) else histograms_in(answer.result)
     if histograms:
         head.append(texts.sentence(locale, texts.HISTOGRAMS, count=histograms))
@@ -100,35 +100,35 @@ def judged(answer: Answer, params: MetricParams, locale: Locale, *, drain: bool 
         raise QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why=str(error)) from None
 
 
-def judged_large(
-    reply: Reply, askers: Iterable[MetricParams], locale: Locale, until: float = math.inf
+def judge_large_answer(
+    reply: Reply, items: Iterable[MetricParams], locale: Locale, until: float = math.inf
 ) -> list[Outcome] | Answer:
-    """:func:`judged` for every item that asked the same, with little memory; the answer itself where it is empty.
+    """:func:`judge_answer` for all items of a query, with little memory; the answer itself if it is empty.
 
-    The answer is read anew for each of them, and let go of series by series while it is judged.
+    The answer is read again for each item, and its series are dropped one by one as they are judged.
     """
     outcomes = []
-    for params in askers:
-        answer = answer_of(reply, until)
+    for params in items:
+        answer = read_answer(reply, until)
         if answer.empty:
             return answer
-        outcomes.append(judged(answer, params, locale, drain=True))
+        outcomes.append(judge_answer(answer, params, locale, drain=True))
     return outcomes
 
 
-def unfilled(answer: Answer, why: Emptiness, params: MetricParams, locale: Locale) -> Outcome:
-    """The outcome of an item whose answer is empty; ``no_data`` overrides the status, whatever the reason."""
+def empty_outcome(answer: Answer, why: Emptiness, params: MetricParams, locale: Locale) -> Outcome:
+    """The outcome for an empty answer; ``no_data`` overrides the status, whatever the reason."""
     return Outcome(
         status=params.no_data or why.status,
         reason=why.reason,
         message=texts.sentence(locale, why.msgid, **why.values),
-        details="\n".join(head_of(params, answer.kind)),
+        details="\n".join(details_head(params, answer.kind)),
         stats={"series": 0, "exceeding": 0},
     )
 
 
-def failed(failure: QueryFailed, datasource: str, host: str, params: MetricParams, locale: Locale) -> Outcome:
-    """The outcome of an item whose question has no answer; the server's own words stand in ``details``, too."""
+def failed_outcome(failure: QueryFailed, datasource: str, host: str, params: MetricParams, locale: Locale) -> Outcome:
+    """The outcome for a query that failed; ``details`` quote the server's own text."""
     details = f"Query: {params.query}" + (f"\nError: {failure.text}" if failure.text else "")
     message = texts.sentence(
         locale, failure.msgid, **{"datasource": datasource, "host": host, "text": failure.text, **failure.values}
@@ -136,7 +136,7 @@ def failed(failure: QueryFailed, datasource: str, host: str, params: MetricParam
     return Outcome(status=ItemStatus.FAILED, reason=failure.reason, message=message, details=details)
 
 
-def head_of(params: MetricParams, kind: str) -> list[str]:
+def details_head(params: MetricParams, kind: str) -> list[str]:
     """The first lines of ``details`` (contract section 3), and how a range was reduced."""
     head = [f"Query: {params.query}", f"Result Type: {kind}"]
     if params.range is not None:
@@ -153,7 +153,7 @@ def _samples(answer: Answer, params: MetricParams, *, drain: bool) -> Iterator[S
         vector = cast("list[Series]", result)
         return vector_samples(_drained(vector) if drain else vector, params.instance_label)
     reduce = params.range.reduce if params.range is not None else Reduce.LAST
-    matrix = cast("list[Track]", result)
+    matrix = cast("list[MatrixSeries]", result)
     return matrix_samples(_drained(matrix) if drain else matrix, params.instance_label, reduce, answer.until)
 
 
@@ -163,8 +163,8 @@ def _drained(entries: list[T]) -> Iterator[T]:
         yield entries.pop()
 
 
-def _text(text: str, params: MetricParams, locale: Locale, head: list[str], partial: str | None) -> Outcome:
-    """A string result: its value is the text, and no threshold can be compared with it."""
+def _text_outcome(text: str, params: MetricParams, locale: Locale, head: list[str], partial: str | None) -> Outcome:
+    """A string result: its value is the text, which cannot be compared with a threshold."""
     outcome = Outcome(
         status=ItemStatus.NORMAL,
         reason=Reason.OK,
@@ -184,16 +184,16 @@ def _text(text: str, params: MetricParams, locale: Locale, head: list[str], part
 def _partial(reply: Reply) -> str | None:
     """Why an answer is incomplete, in the server's own words.
 
-    Prometheus' ``warnings`` stand for storage that could not be read, or for samples that an operator had to leave out;
-    its ``infos`` are advice, and passed over.
+    Prometheus' ``warnings`` mean storage that could not be read, or samples that an operator had to drop; its
+    ``infos`` are advice, and ignored.
     """
-    written = memoryview(reply.warnings)
-    if len(written) > _MAX_WARNINGS:  # no server has so much to say; a million strings would take 60 MB
-        return bytes(written[:MAX_TEXT]).decode("utf-8", "replace") + " …"
+    raw = memoryview(reply.warnings)
+    if len(raw) > _MAX_WARNINGS:  # no real server sends that many; a million strings would take 60 MB
+        return bytes(raw[:MAX_TEXT]).decode("utf-8", "replace") + " …"
     warnings = read_warnings(reply.warnings) or []
     shown = warnings[:_SHOWN_WARNINGS]
     more = len(warnings) - len(shown)
-    told = "; ".join(shown)[:MAX_TEXT] + (f" … (+{more})" if more > 0 else "")
+    text = "; ".join(shown)[:MAX_TEXT] + (f" … (+{more})" if more > 0 else "")
     if reply.isPartial:
-        return f"isPartial; {told}" if told else "isPartial"
-    return told or ("warnings" if warnings else None)
+        return f"isPartial; {text}" if text else "isPartial"
+    return text or ("warnings" if warnings else None)

@@ -1,4 +1,4 @@
-"""Range queries: which points of time they ask for, in whole milliseconds as every server takes them."""
+"""Range queries: their params, and the points of time that they request, in whole milliseconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from attrs import frozen
 
 from candy_core import Mismatch
 from candy_kit_promql.duration import Duration
-from candy_kit_promql.selectors import parsed
+from candy_kit_promql.parsing import parse_query
 
 MAX_POINTS = 11_000
-"""Points a series may have in one range query: where Prometheus itself draws the line."""
+"""Points of a series in one range query: Prometheus' own limit."""
 
-_OF_THE_END = re.compile(r"@|\b(?:end|range)\b", re.IGNORECASE)
-"""``up @ end()``, ``end()`` and ``range()``: they know where the stretch ends."""
-_SKEW = 5.0
+_DEPENDS_ON_END = re.compile(r"@|\b(?:end|range)\b", re.IGNORECASE)
+"""``up @ end()``, ``end()`` and ``range()``."""
+_MAX_SKEW = 5.0
 """Seconds by which a server's clock may be ahead of ours."""
 
 
@@ -34,7 +34,7 @@ class Reduce(StrEnum):
 
 @frozen(kw_only=True)
 class Range:
-    """Ask for a stretch of time that ends at the task's instant, and judge one value a series.
+    """Judge one value of each series, reduced from its points up to the task's instant.
 
     ``step`` is the distance of the points, by default a sixtieth of ``lookback``, at least a second, and no more than
     ``lookback``. The last point is the task's instant (contract section 2), whatever the step.
@@ -48,7 +48,7 @@ class Range:
         if self.step is not None and self.step.seconds > self.lookback.seconds:
             raise Mismatch("expected a step that is no longer than lookback")
         if self.steps >= MAX_POINTS:
-            raise Mismatch(f"expected a step of which fewer than {MAX_POINTS} fit into lookback")
+            raise Mismatch(f"expected fewer than {MAX_POINTS} steps in lookback")
 
     @property
     def step_seconds(self) -> float:
@@ -70,10 +70,10 @@ class Range:
 
 
 @frozen(kw_only=True)
-class Stretch:
-    """What is asked of the server; ``start``, ``end`` and ``step`` in milliseconds.
+class TimeRange:
+    """What is requested of the server; ``start``, ``end`` and ``step`` in milliseconds.
 
-    Points after ``until``, in Unix seconds, were not asked for by the item, and are left out.
+    Points after ``until``, in Unix seconds, are not part of the item's range, and are dropped.
     """
 
     start: int
@@ -82,32 +82,38 @@ class Stretch:
     until: float = math.inf
 
     def form(self) -> str:
-        """The fields of a form."""
+        """The range as fields of a form."""
         return f"start={self.start / 1000:.3f}&end={self.end / 1000:.3f}&step={self.step / 1000:.3f}"
 
 
-def stretch_of(asked: Range, instant: float, past: float | None = None) -> Stretch:
-    """The points of ``asked``, of which ``instant`` is the last.
+def time_range_of(params: Range, instant: float, age: float | None = None) -> TimeRange:
+    """The points of ``params``, the last of which is ``instant``.
 
-    With ``past`` the server is asked for some more, up to two steps after the present, which was ``past`` seconds after
-    the instant; but never for more points than a server takes.
+    With ``age``, the seconds from the instant to the present, the range is extended to two steps after the present,
+    unless it would have more than :data:`MAX_POINTS` points.
     """
-    step = asked.step_milliseconds
+    step = params.step_milliseconds
     last = round(round(instant, 3) * 1000)
-    start = last - asked.steps * step
-    if past is not None:
-        more = math.ceil((past + _SKEW) * 1000 / step) + 2
-        if asked.steps + more < MAX_POINTS:
-            return Stretch(start=start, end=last + more * step, step=step, until=last / 1000 + 0.0005)
-    return Stretch(start=start, end=last, step=step)
+    start = last - params.steps * step
+    if age is not None:
+        more = math.ceil((age + _MAX_SKEW) * 1000 / step) + 2
+        if params.steps + more < MAX_POINTS:
+            return TimeRange(start=start, end=last + more * step, step=step, until=last / 1000 + 0.0005)
+    return TimeRange(start=start, end=last, step=step)
 
 
-def each_point_by_itself(query: str) -> bool:
-    """Whether what a query gives at one point of time is the same however long the stretch.
+def independent_of_end(query: str) -> bool:
+    """Whether a query's value at a point of time is certainly the same wherever the range ends.
 
-    ``False`` where it cannot be told, as of MetricsQL (``range_max`` …). Imports the parser when it is first called.
+    ``False`` for MetricsQL that is not PromQL (``range_max`` …). Imports the parser when it is first called.
     """
-    return not _OF_THE_END.search(query) and parsed(query) is not None
+    if _DEPENDS_ON_END.search(query):
+        return False
+    try:
+        parse_query(query)
+    except ValueError:
+        return False
+    return True
 
 
 def _milliseconds(seconds: float) -> int:

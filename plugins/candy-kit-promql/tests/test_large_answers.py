@@ -1,4 +1,4 @@
-"""Large answers are read one at a time, and whoever waits for that has not been slow."""
+"""Large answers are read one at a time, and the wait for that does not count as the server's time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_exec
 
 TIMEOUT = 1.0
 HELD = 2.5
-"""Seconds for which the slow server holds the turn: longer than the quick one may take."""
+"""Seconds for which the slow server's answer holds the lock: longer than the timeout of the quick one."""
 ANSWER = (
     b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}, "more":"'
     + b"x" * 16 * 1024 * 1024
@@ -18,14 +18,14 @@ ANSWER = (
 )
 
 
-async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers(
+async def test_the_wait_for_another_large_answer_does_not_count_as_the_servers_time(
     serve: Any, make_context: Any, make_run: Any
 ) -> None:
-    holds = asyncio.Event()
+    locked = asyncio.Event()
 
     async def slow(peer: Any) -> None:
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER[:-1])
-        holds.set()  # most of it has been read, so the turn was taken
+        locked.set()  # most of it has been read, so the lock is held
         await asyncio.sleep(HELD)
         await peer.send(ANSWER[-1:])
 
@@ -44,7 +44,7 @@ async def test_the_time_in_which_an_answer_waits_for_its_turn_is_not_the_servers
 
         async with asyncio.TaskGroup() as group:
             first = group.create_task(outcome("slow"))
-            await holds.wait()
+            await locked.wait()
             second = group.create_task(outcome("quick"))
     assert (first.result().reason, second.result().reason) == (Reason.OK, Reason.OK)
     assert second.result().value == "5"

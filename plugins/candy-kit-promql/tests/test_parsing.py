@@ -1,4 +1,4 @@
-"""No query takes the process down: the parser is native code that recurses, and never sees what is too deep for it."""
+"""No query crashes the process: the parser is native code that recurses, and never gets a query that is too deep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from candy_kit_promql.depth import bare, too_deep
+from candy_kit_promql.parsing import QueryTooDeep, parse_query, too_deep, without_strings
 
 NEST = "(" * 100_000 + "up" + ")" * 100_000
 DEEP = {
@@ -27,12 +27,14 @@ DEEP = {
 
 
 @pytest.mark.parametrize("query", DEEP.values(), ids=DEEP)
-def test_what_is_too_deep_is_told_wherever_it_hides(query: str) -> None:
+def test_depth_is_found_wherever_it_hides(query: str) -> None:
     assert too_deep(query)
+    with pytest.raises(QueryTooDeep):
+        parse_query(query)
 
 
 @pytest.mark.parametrize("query", DEEP.values(), ids=DEEP)
-def test_a_query_that_is_too_deep_does_not_end_the_process(query: str) -> None:
+def test_a_query_that_is_too_deep_does_not_crash_the_process(query: str) -> None:
     code = "import sys; from candy_kit_promql import selection_of; sys.exit(selection_of(sys.stdin.read()) is not None)"
     assert subprocess.run([sys.executable, "-c", code], input=query, text=True, check=False).returncode == 0
 
@@ -47,9 +49,9 @@ def test_a_query_that_is_too_deep_does_not_end_the_process(query: str) -> None:
         " + ".join(["up"] * 300),
     ],
 )
-def test_long_queries_that_are_shallow_are_parsed(query: str) -> None:
+def test_long_but_shallow_queries_are_parsed(query: str) -> None:
     assert not too_deep(query)
 
 
-def test_a_quote_in_a_comment_and_a_sign_in_a_string_hide_nothing() -> None:
-    assert bare("a # it's\nb # it's\n'#' c").split() == ["a", "b", "c"]
+def test_a_quote_in_a_comment_or_a_number_sign_in_a_string_hides_nothing() -> None:
+    assert without_strings("a # it's\nb # it's\n'#' c").split() == ["a", "b", "c"]

@@ -1,4 +1,4 @@
-"""Questions asked together are answered as each of them is alone: on a real Prometheus, for whatever is asked."""
+"""Batched queries have the outcomes of individual ones: on a real Prometheus, for random queries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from candy_testbed.together import any_questions, counted, differences, hundred_
 
 
 @any_questions
-def test_every_item_is_answered_as_it_is_alone(
+def test_batched_items_have_the_outcomes_of_individual_ones(
     open_agent: Any, prometheus_server: Prometheus, queries: list[str], threshold: str | None
 ) -> None:
     assert differences(open_agent, prometheus_server, queries, threshold) == []
 
 
-def test_a_hundred_questions_are_a_few_requests(open_agent: Any, prometheus: str) -> None:
+def test_a_hundred_queries_are_a_few_requests(open_agent: Any, prometheus: str) -> None:
     before = requests_of(prometheus)
     assert hundred_values(open_agent, prometheus) == [str(number) for number in range(100)]
     assert 2 <= requests_of(prometheus) - before <= 4
