@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from candy_kit_kube import Surroundings
+from candy_kit_kube import Environment
 from candy_testbed import KubeCluster
 from candy_testbed.kube.gateway import HostileGateway
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open, opener
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
+def environment(tmp_path: Path) -> Environment:
     """A machine on which no cluster is found but in the home folder ``tmp_path / "home"``."""
-    return Surroundings(environ={}, home=tmp_path / "home", service_account=tmp_path / "service_account")
+    return Environment(environ={}, home=tmp_path / "home", service_account=tmp_path / "service_account")
 
 
 @pytest.fixture
-def open_agent(surroundings: Surroundings) -> Open:
+def open_agent(environment: Environment) -> Open:
     """Opens the executor where no cluster is found but what the settings name."""
-    return opener(surroundings)
+    return opener(environment)
 
 
 @pytest.fixture

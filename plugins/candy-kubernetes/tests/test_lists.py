@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import params_reader
-from candy_kubernetes.checks import CHECKS, Resource, Survey
+from candy_kubernetes.checks import CHECKS, Resource, Scan
 from candy_kubernetes.listing import PAGE
 from candy_kubernetes.params import CheckName, KubernetesParams, list_key
 from candy_kubernetes.plugin import candy_executors
@@ -33,20 +33,20 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def surveys() -> list[tuple[Resource, Survey]]:
+def scans() -> list[tuple[Resource, Scan]]:
     return [
-        (resource, check.survey(KubernetesParams(check=name), 1e9))
+        (resource, check.scan(KubernetesParams(check=name), 1e9))
         for name, check in CHECKS.items()
         for resource in check.resources
     ]
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8))
-def test_no_object_is_too_strange_for_any_check(thing: dict[str, Any]) -> None:
+def test_no_object_is_too_strange_for_any_check(obj: dict[str, Any]) -> None:
     """An API server of another version, or one that lies, costs no item its outcome."""
-    for resource, survey in surveys():
-        survey.see(resource, thing)
-        found = survey.found()
+    for resource, scan in scans():
+        scan.inspect(resource, obj)
+        found = scan.findings()
         json.dumps(found.stats)
         assert len(found.worst()) == found.count <= 1
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from candy_core import ClusterInfo, params_reader
-from candy_kit_kube import Surroundings
+from candy_kit_kube import Environment
 from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 from candy_testbed import KubeCluster
@@ -23,12 +23,12 @@ OpenProbe: TypeAlias = Callable[..., AbstractAsyncContextManager[KubernetesProbe
 
 
 @pytest.fixture
-def open_figures(surroundings: Surroundings) -> OpenProbe:
+def open_figures(environment: Environment) -> OpenProbe:
     """Opens the probe with these settings."""
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[KubernetesProbe]:
-        async with open_probe(lent(), params_reader.read(settings, KubernetesSettings), surroundings) as probe:
+        async with open_probe(lent(), params_reader.read(settings, KubernetesSettings), environment) as probe:
             yield probe
 
     return opened

@@ -119,7 +119,7 @@ async def test_a_cluster_that_is_down_is_unreachable_until_it_is_back(
 
 
 async def test_a_cluster_that_appears_is_used(
-    kube_cluster: KubeCluster, objects: Objects, open_agent: Open, surroundings: Any
+    kube_cluster: KubeCluster, objects: Objects, open_agent: Open, environment: Any
 ) -> None:
     """Contract §7: "`KUBECONFIG` | else `~/.kube/config`, else in-cluster; none of them: everything but Kubernetes"."""
     objects.pod("lost", {"phase": "Unknown"})
@@ -127,8 +127,8 @@ async def test_a_cluster_that_appears_is_used(
         outcome = await agent.run("pods", namespace=objects.namespace)
         assert (outcome.status, outcome.reason) == ("failed", "not_configured")
         assert (await agent.health()).ok
-        (surroundings.home / ".kube").mkdir(parents=True)
-        shutil.copy(kube_cluster.kubeconfig, surroundings.home / ".kube/config")
+        (environment.home / ".kube").mkdir(parents=True)
+        shutil.copy(kube_cluster.kubeconfig, environment.home / ".kube/config")
         outcome = await until_well(agent, objects.namespace)
         assert (outcome.reason, outcome.value) == ("threshold_exceeded", "1")
 

@@ -171,10 +171,10 @@ counts = st.one_of(st.none(), st.integers(0, 6), st.text(max_size=2))
 def test_whatever_is_told_a_workload_that_wants_pods_is_well_only_if_they_are_there(
     resource: Any, spec: dict[str, Any], status: dict[str, Any], generation: int
 ) -> None:
-    survey = CHECKS[CheckName.WORKLOADS].survey(KubernetesParams(check=CheckName.WORKLOADS), 0.0)
+    scan = CHECKS[CheckName.WORKLOADS].scan(KubernetesParams(check=CheckName.WORKLOADS), 0.0)
     metadata: dict[str, Json] = {"name": "web", "namespace": "n", "generation": generation}
-    survey.see(resource, {"metadata": metadata, "spec": spec, "status": status})
-    found = survey.found()
+    scan.inspect(resource, {"metadata": metadata, "spec": spec, "status": status})
+    found = scan.findings()
     assert found.total == 1
     if found.count == 0 and not found.stats["scaled_to_zero"]:
         wanted = spec.get("replicas", 1) if isinstance(spec.get("replicas", 1), int) else 1

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 
 from candy_core import Health, PluginContext, RuleBackendSpec, hookimpl
-from candy_kit_kube import CustomRuleBackend, RuleResource, open_cluster
-from candy_kit_kube.rule_settings import RuleObjectSettings
+from candy_kit_kube import CustomRuleBackend, RuleObjectSettings, RuleResource, open_cluster
 from candy_kit_rules import PROMETHEUS_RULES, RuleDatasource, ask_prometheus, open_checker
 from candy_prometheusrule.groups import PrometheusGroup
 
