@@ -80,7 +80,7 @@ class Open(Protocol):
 
 
 def opener(environment: Environment) -> Open:
-    """Opens the executor on a machine where no cluster is found but in these environment."""
+    """Opens the executor in the given environment."""
 
     @asynccontextmanager
     async def opened(*, limit: int = ANSWER, **settings: Any) -> AsyncIterator[Agent]:
