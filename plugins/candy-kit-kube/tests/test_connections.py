@@ -20,7 +20,7 @@ import trustme
 from candy_core import BackendUnavailable, Forbidden
 from candy_kit_kube import Cluster
 from candy_kit_kube.connection_cache import RECHECK_SECONDS, RETRY_SECONDS, ConnectionCache
-from candy_kit_kube.kubeconfig import Unusable, read_kubeconfig
+from candy_kit_kube.kubeconfig import UnusableConfig, read_kubeconfig
 from candy_kit_kube.settings import ClusterSettings, Environment
 
 Write = Callable[..., Path]
@@ -205,7 +205,7 @@ def test_of_several_files_the_first_to_define_an_entry_wins(kubeconfig: Write, t
     chosen = read_kubeconfig([one, third], "other")
     assert (chosen.cluster["server"], chosen.user) == ("https://one:1", {})
     assert read_kubeconfig([third, one], None).user == {}
-    with pytest.raises(Unusable, match="no context named 'unknown'"):
+    with pytest.raises(UnusableConfig, match="no context named 'unknown'"):
         read_kubeconfig([one], "unknown")
 
 

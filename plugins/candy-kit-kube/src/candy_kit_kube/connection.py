@@ -15,7 +15,7 @@ from attrs import field, frozen
 from candy_core import Json
 from candy_kit_kube.exec_credential import run_credential_plugin, seconds_until
 from candy_kit_kube.json_values import as_object, as_text
-from candy_kit_kube.kubeconfig import Kubeconfig, Unusable, read_kubeconfig
+from candy_kit_kube.kubeconfig import Kubeconfig, UnusableConfig, read_kubeconfig
 from candy_kit_kube.kubernetes_package import pod_account, user_authorization
 from candy_kit_kube.settings import ClusterSettings, Environment
 from candy_kit_kube.tls import tls_context
@@ -67,7 +67,7 @@ def fingerprint_of(files: tuple[Path, ...]) -> Fingerprint:
 async def find_connection(settings: ClusterSettings, environment: Environment, default_tls: DefaultTls) -> Connection:
     """Find the configured cluster (contract section 7), from the files as they are now.
 
-    Does not connect to it, but runs the kubeconfig's credential plugin. Raises :class:`Unusable`.
+    Does not connect to it, but runs the kubeconfig's credential plugin. Raises :class:`UnusableConfig`.
     """
     paths = await asyncio.to_thread(_kubeconfig_paths, settings, environment)
     if not paths:
@@ -130,7 +130,7 @@ async def _authorization(user: Mapping[str, Json]) -> str:
 def _from_service_account(environment: Environment, default_tls: DefaultTls) -> Connection:
     """A connection with the service account that Kubernetes gives to a pod."""
     if not environment.environ.get("KUBERNETES_SERVICE_HOST"):
-        raise Unusable(
+        raise UnusableConfig(
             "no Kubernetes cluster is configured: set KUBECONFIG, put a kubeconfig at ~/.kube/config, "
             "or run the agent in a pod with a service account"
         )
@@ -155,14 +155,16 @@ def _address(server: str) -> str:
     except ValueError:
         valid = False
     if not valid or url.query or url.fragment or not address.isprintable():
-        raise Unusable("expected the cluster's server to be an address such as https://10.0.0.1:6443, without a user")
+        raise UnusableConfig(
+            "expected the cluster's server to be an address such as https://10.0.0.1:6443, without a user"
+        )
     return address
 
 
 def _proxy(address: str) -> str | None:
     """The proxy's address, if there is one; an error does not repeat it."""
     if address and urlsplit(address).scheme not in ("http", "https"):
-        raise Unusable("expected the cluster's proxy-url to be an http or https address")
+        raise UnusableConfig("expected the cluster's proxy-url to be an http or https address")
     return address or None
 
 
@@ -180,11 +182,11 @@ def _read_token(file: Path) -> str:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, ValueError):
-        raise Unusable(f"{file}, the tokenFile of the kubeconfig, cannot be read") from None
+        raise UnusableConfig(f"{file}, the tokenFile of the kubeconfig, cannot be read") from None
 
 
 def _printable(authorization: str) -> str:
     """The value, if it is valid in a header: a line break would start another header."""
     if not authorization.isprintable() or not authorization.isascii():
-        raise Unusable("the credential for the Kubernetes cluster is not one line of ASCII")
+        raise UnusableConfig("the credential for the Kubernetes cluster is not one line of ASCII")
     return authorization

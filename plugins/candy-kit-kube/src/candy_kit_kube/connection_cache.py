@@ -9,7 +9,7 @@ from collections.abc import Callable
 from candy_core import Logger
 from candy_kit_kube.api_errors import NoCluster
 from candy_kit_kube.connection import Connection, DefaultTls, find_connection, fingerprint_of
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.kubeconfig import UnusableConfig
 from candy_kit_kube.settings import ClusterSettings, Environment
 
 RETRY_SECONDS = 2.0
@@ -82,7 +82,7 @@ class ConnectionCache:
         first = self._current is None
         try:
             found = await find_connection(self._settings, self._environment, self._default_tls)
-        except Unusable as error:
+        except UnusableConfig as error:
             if str(error) != self._problem:
                 self._logger.warning("cluster_not_found", reason=str(error))
             self._current, self._problem = None, str(error)

@@ -19,7 +19,7 @@ from attrs import field, frozen
 
 from candy_core import Json
 from candy_kit_kube.json_values import as_list, as_object, as_text, as_time
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.kubeconfig import UnusableConfig
 
 _MAX_OUTPUT = 1024 * 1024
 """Bytes of output."""
@@ -41,11 +41,11 @@ async def run_credential_plugin(
     """Run the program and read its output; it is killed when the caller is canceled.
 
     As in kubectl, a relative path with a slash is relative to ``folder``. The program gets the agent's environment
-    without the variables ``CANDY_…``. Raises :class:`Unusable`, whose message never repeats the output.
+    without the variables ``CANDY_…``. Raises :class:`UnusableConfig`, whose message never repeats the output.
     """
     command = as_text(config.get("command"))
     if not command:
-        raise Unusable("a credential plugin (exec) of the kubeconfig has no command")
+        raise UnusableConfig("a credential plugin (exec) of the kubeconfig has no command")
     program = str(folder / command) if "/" in command else command
     arguments = [each for each in as_list(config.get("args")) if isinstance(each, str)]
     name = f"the credential plugin {command}"
@@ -61,7 +61,7 @@ async def run_credential_plugin(
             start_new_session=True,
         )
     except OSError as error:
-        raise Unusable(f"{name} cannot be started: {error.strerror}") from None
+        raise UnusableConfig(f"{name} cannot be started: {error.strerror}") from None
     try:
         printed = await _output(process)
         code = await process.wait()
@@ -70,7 +70,7 @@ async def run_credential_plugin(
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     if code != 0:
-        raise Unusable(f"{name} ended with exit code {code}")
+        raise UnusableConfig(f"{name} ended with exit code {code}")
     return _credential(printed, name)
 
 
@@ -80,7 +80,7 @@ async def _output(process: asyncio.subprocess.Process) -> bytes:
     while piece := await process.stdout.read(65536):
         printed += piece
         if len(printed) > _MAX_OUTPUT:
-            raise Unusable(f"a credential plugin printed more than {_MAX_OUTPUT} bytes")
+            raise UnusableConfig(f"a credential plugin printed more than {_MAX_OUTPUT} bytes")
     return bytes(printed)
 
 
@@ -102,7 +102,7 @@ def _credential(printed: bytes, name: str) -> ExecCredential:
     try:
         answer = orjson.loads(printed)
     except ValueError:
-        raise Unusable(f"{name} printed something that is not JSON") from None
+        raise UnusableConfig(f"{name} printed something that is not JSON") from None
     status = as_object(as_object(answer).get("status"))
     found = ExecCredential(
         token=as_text(status.get("token")),
@@ -111,9 +111,9 @@ def _credential(printed: bytes, name: str) -> ExecCredential:
         expires=as_time(status.get("expirationTimestamp")),
     )
     if not found.token and not (found.certificate and found.key):
-        raise Unusable(f"{name} printed neither a token nor a certificate with its key")
+        raise UnusableConfig(f"{name} printed neither a token nor a certificate with its key")
     if found.expires is not None and found.expires.tzinfo is None:
-        raise Unusable(f"{name} printed an expirationTimestamp without a time zone")
+        raise UnusableConfig(f"{name} printed an expirationTimestamp without a time zone")
     return found
 
 

@@ -21,7 +21,7 @@ _FILES = {
 """Entries that name files, relative to the folder of the kubeconfig."""
 
 
-class Unusable(Exception):
+class UnusableConfig(Exception):
     """The configuration cannot be used. The message names the file and the entry, and repeats no value."""
 
 
@@ -43,17 +43,17 @@ class Kubeconfig:
 def read_kubeconfig(paths: Sequence[Path], context: str | None) -> Kubeconfig:
     """Merge these files, the first to define an entry wins, and select ``context`` or the current one.
 
-    Missing files are skipped, as in kubectl. Reads files. Raises :class:`Unusable`.
+    Missing files are skipped, as in kubectl. Reads files. Raises :class:`UnusableConfig`.
     """
     names = ", ".join(map(str, paths))
-    documents = [(path, document) for path in paths if (document := _read(path)) is not None]
+    documents = [(path, document) for path in paths if (document := _read_file(path)) is not None]
     if not documents:
-        raise Unusable(f"there is no kubeconfig at {names}")
+        raise UnusableConfig(f"there is no kubeconfig at {names}")
     if context is None:
         current = (as_text(document.get("current-context")) for _, document in documents)
         context = next(filter(None, current), None)
         if context is None:
-            raise Unusable(f"{names}: expected current-context to name a context, or the setting context")
+            raise UnusableConfig(f"{names}: expected current-context to name a context, or the setting context")
     chosen, _ = _entry(documents, "context", context, names)
     cluster, _ = _entry(documents, "cluster", as_text(chosen.get("cluster")), names)
     user: Mapping[str, Json] = {}
@@ -75,18 +75,18 @@ def _entry(
                     if file := as_text(found.get(key)):
                         found[key] = str(folder / Path(file).expanduser())
                 return found, folder
-    raise Unusable(f"{names}: there is no {kind} named {name!r}")
+    raise UnusableConfig(f"{names}: there is no {kind} named {name!r}")
 
 
-def _read(path: Path) -> Mapping[str, Json] | None:
+def _read_file(path: Path) -> Mapping[str, Json] | None:
     try:
         document = read_yaml(path.read_bytes(), path=str(path))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror}") from None
+        raise UnusableConfig(f"{path} cannot be read: {error.strerror}") from None
     except Invalid as error:
-        raise Unusable(str(error)) from None
+        raise UnusableConfig(str(error)) from None
     if document is not None and not isinstance(document, dict):
-        raise Unusable(f"{path}: expected a kubeconfig, an object with clusters, users and contexts")
+        raise UnusableConfig(f"{path}: expected a kubeconfig, an object with clusters, users and contexts")
     return document or {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from candy_core import Json
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.kubeconfig import UnusableConfig
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
@@ -22,7 +22,7 @@ _TOKEN = "BearerToken"  # noqa: S105 a key, not a token
 
 
 async def user_authorization(user: Mapping[str, Json]) -> str:
-    """The ``Authorization`` header of a kubeconfig's user: token, password, OIDC, GCP. Raises :class:`Unusable`."""
+    """The ``Authorization`` header for a user: token, password, OIDC, GCP. Raises :class:`UnusableConfig`."""
     document: dict[str, Json] = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
@@ -33,14 +33,14 @@ async def user_authorization(user: Mapping[str, Json]) -> str:
     try:
         await loader_class(document, config_base_path="").load_and_set(configuration)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 it raises all kinds of errors, whose messages quote the entry
-        raise Unusable(f"the user's entry of the kubeconfig cannot be used ({type(error).__name__})") from None
+        raise UnusableConfig(f"the user's entry of the kubeconfig cannot be used ({type(error).__name__})") from None
     return configuration.api_key.get(_TOKEN, "")
 
 
 def pod_account(environ: Mapping[str, str], token: Path, authority: Path) -> tuple[str, str]:
     """The address and the ``Authorization`` header of a pod's service account.
 
-    Reads files. Raises :class:`Unusable`.
+    Reads files. Raises :class:`UnusableConfig`.
     """
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import ConfigException
@@ -51,7 +51,7 @@ def pod_account(environ: Mapping[str, str], token: Path, authority: Path) -> tup
     try:
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError):
-        raise Unusable(f"the pod's service account ({token}, {authority}) cannot be read") from None
+        raise UnusableConfig(f"the pod's service account ({token}, {authority}) cannot be read") from None
     return configuration.host, configuration.api_key[_TOKEN]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from candy_core import Json
 from candy_kit_kube.json_values import as_text
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.kubeconfig import UnusableConfig
 
 
 def tls_context(
@@ -21,13 +21,13 @@ def tls_context(
     """A context that trusts only the certificate authority of the cluster's entry and presents the user's certificate.
 
     Without a certificate authority it is ``default_tls()``, which trusts the system's. Reads files. Raises
-    :class:`Unusable`.
+    :class:`UnusableConfig`.
     """
     authority = _pem(cluster, "certificate-authority")
     try:
         context = ssl.create_default_context(cadata=authority.decode("ascii")) if authority else default_tls()
     except (ssl.SSLError, ValueError):
-        raise Unusable("the certificate-authority of the kubeconfig is not a certificate in PEM") from None
+        raise UnusableConfig("the certificate-authority of the kubeconfig is not a certificate in PEM") from None
     # As in Go's clients: the self-made authorities of older clusters lack an extension that RFC 5280 requires.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cluster.get("insecure-skip-tls-verify") is True:
@@ -48,7 +48,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: bytes, key: b
         # Without a password, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(name, password=lambda: b"")
     except (ssl.SSLError, ValueError):
-        raise Unusable(
+        raise UnusableConfig(
             "client-certificate and client-key of the kubeconfig are not a certificate and its key in PEM"
         ) from None
     finally:
@@ -61,17 +61,17 @@ def _pem(entry: Mapping[str, Json], key: str) -> bytes:
         try:
             return _not_empty(base64.b64decode("".join(data.split()), validate=True), f"{key}-data")
         except (binascii.Error, ValueError):
-            raise Unusable(f"{key}-data of the kubeconfig is not base64") from None
+            raise UnusableConfig(f"{key}-data of the kubeconfig is not base64") from None
     if name := as_text(entry.get(key)):
         try:
             return _not_empty(Path(name).read_bytes(), f"{name}, the {key}")
         except OSError as error:
-            raise Unusable(f"{name}, the {key} of the kubeconfig, cannot be read: {error.strerror}") from None
+            raise UnusableConfig(f"{name}, the {key} of the kubeconfig, cannot be read: {error.strerror}") from None
     return b""
 
 
 def _not_empty(content: bytes, name: str) -> bytes:
     """The content. An empty certificate authority would otherwise mean to trust the system's."""
     if not content.strip():
-        raise Unusable(f"{name} of the kubeconfig is empty")
+        raise UnusableConfig(f"{name} of the kubeconfig is empty")
     return content

@@ -19,9 +19,9 @@ PROMETHEUS_RULE = RuleResource(
 
 @frozen(kw_only=True)
 class PrometheusRuleSettings(RuleObjectSettings):
-    """The cluster, the objects' labels and, if expressions are to be judged by a server, its address.
+    """The cluster, the objects' labels, and the server that checks expressions.
 
-    ``datasource`` is Prometheus, or what answers as it does: best the one that will evaluate the rules.
+    ``datasource`` is a Prometheus or a compatible server, preferably the one that will evaluate the rules.
     """
 
     datasource: RuleDatasource | None = None
@@ -31,7 +31,7 @@ class PrometheusRuleSettings(RuleObjectSettings):
 async def open_prometheusrule(
     context: PluginContext, settings: PrometheusRuleSettings
 ) -> AsyncIterator[CustomRuleBackend]:
-    """Make the backend ready; nothing is connected before the first call."""
+    """Open the backend. Nothing is connected before the first call."""
     async with (
         open_cluster(context, settings) as cluster,
         open_checker(context, PROMETHEUS_RULES, settings.datasource, ask_prometheus) as check,
@@ -40,7 +40,7 @@ async def open_prometheusrule(
 
 
 async def check(backend: CustomRuleBackend) -> Health:
-    """Whether the cluster answers and knows PrometheusRule objects."""
+    """Whether the cluster can be reached and serves PrometheusRule objects."""
     return await backend.check()
 
 
