@@ -45,7 +45,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def lint(checkout: Path) -> tuple[int, str]:
     """The exit code and the output of import-linter there."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     found = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     return found.returncode, found.stdout + found.stderr
 

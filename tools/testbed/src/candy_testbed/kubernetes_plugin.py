@@ -12,7 +12,7 @@ import structlog
 from attrs import frozen
 
 from candy_core import ByteLimits, Health, Item, Locale, Outcome, PluginContext, Run, Secret, params_reader
-from candy_kit_kube import Surroundings
+from candy_kit_kube import Environment
 from candy_kubernetes.executor import KubernetesExecutor, open_executor
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.plugin import check as check_health
@@ -79,13 +79,13 @@ class Open(Protocol):
     def __call__(self, *, limit: int = ..., **settings: Any) -> AbstractAsyncContextManager[Agent]: ...
 
 
-def opener(surroundings: Surroundings) -> Open:
-    """Opens the executor on a machine where no cluster is found but in these surroundings."""
+def opener(environment: Environment) -> Open:
+    """Opens the executor in the given environment."""
 
     @asynccontextmanager
     async def opened(*, limit: int = ANSWER, **settings: Any) -> AsyncIterator[Agent]:
         read = params_reader.read(settings, KubernetesSettings)
-        async with open_executor(lent(limit), read, surroundings) as executor:
+        async with open_executor(lent(limit), read, environment) as executor:
             yield Agent(executor)
 
     return opened

@@ -1,4 +1,4 @@
-"""Which cluster is meant, and what happens when that changes while the agent runs."""
+"""Which cluster is used, and what happens when the configuration changes while the agent runs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ import trustme
 
 from candy_core import BackendUnavailable, Forbidden
 from candy_kit_kube import Cluster
-from candy_kit_kube.connections import LOOK_AGAIN_AFTER, REREAD_AFTER, Connections
-from candy_kit_kube.kubeconfig import Unusable, read_kubeconfig
-from candy_kit_kube.settings import ClusterSettings, Surroundings
+from candy_kit_kube.connection_cache import RECHECK_SECONDS, RETRY_SECONDS, ConnectionCache
+from candy_kit_kube.kubeconfig import UnusableConfig, read_kubeconfig
+from candy_kit_kube.settings import ClusterSettings, Environment
 
 Write = Callable[..., Path]
 SECRET = "very-secret-token-of-the-agent"
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,46 +37,46 @@ class Clock:
         return self.now
 
 
-def keeper(kubeconfig: Path | None, tmp_path: Path, clock: Clock, **environ: str) -> Connections:
-    surroundings = Surroundings(environ=environ, home=tmp_path / "home", service_account=tmp_path / "account")
+def connection_cache(kubeconfig: Path | None, tmp_path: Path, clock: Clock, **environ: str) -> ConnectionCache:
+    environment = Environment(environ=environ, home=tmp_path / "home", service_account=tmp_path / "account")
     settings = ClusterSettings(kubeconfig=kubeconfig)
-    return Connections(settings, surroundings, ssl.create_default_context, structlog.get_logger(), clock)
+    return ConnectionCache(settings, environment, ssl.create_default_context, structlog.get_logger(), clock)
 
 
-async def says_who(peer: Any) -> None:
-    """Answers with the credential that it was shown."""
-    await peer.answer({"gitVersion": peer.request.headers.get("authorization", "nobody")})
+async def echo_credential(peer: Any) -> None:
+    """Responds with the credential of the request."""
+    await peer.answer({"gitVersion": peer.request.headers.get("authorization", "none")})
 
 
-async def who(cluster: Cluster) -> str:
-    """The credential that an API server is shown now."""
+async def credential_sent(cluster: Cluster) -> str:
+    """The credential that the API server receives."""
     found: Any = await cluster.request("GET", "/version")
     return str(found["gitVersion"])
 
 
-async def test_the_setting_comes_first_then_the_variable_then_the_home_then_the_pod(
+async def test_precedence_of_setting_variable_home_and_pod(
     serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
 ) -> None:
     """Contract §7: `KUBECONFIG`, else `~/.kube/config`, else in-cluster."""
-    server = await serve(says_who)
+    server = await serve(echo_credential)
     config = {name: kubeconfig(server.url, name, user={"token": name}) for name in ("setting", "variable", "own")}
     home = tmp_path / "home"
     (home / ".kube").mkdir(parents=True)
     environ = {"KUBECONFIG": str(config["variable"])}
     config["own"].rename(home / ".kube" / "config")
-    assert await who(await open_kube(config["setting"], environ=environ)) == "Bearer setting"
-    assert await who(await open_kube(environ=environ)) == "Bearer variable"
-    assert await who(await open_kube()) == "Bearer own"
+    assert await credential_sent(await open_kube(config["setting"], environ=environ)) == "Bearer setting"
+    assert await credential_sent(await open_kube(environ=environ)) == "Bearer variable"
+    assert await credential_sent(await open_kube()) == "Bearer own"
 
 
-async def test_a_pod_uses_its_service_account_and_sees_a_rotated_token(
+async def test_a_pod_uses_its_service_account_and_a_rotated_token(
     kube_cluster: Any, kube_namespace: str, open_kube: Any, tmp_path: Path
 ) -> None:
     """Contract §7: in-cluster. Kubernetes rotates the token of a pod every hour."""
     account = tmp_path / "service_account"
     account.mkdir()
     (account / "ca.crt").write_bytes(kube_cluster.ca_file.read_bytes())
-    (account / "token").write_text("not-a-token-any-more")
+    (account / "token").write_text("an-expired-token")
     host, _, port = kube_cluster.url.removeprefix("https://").partition(":")
     environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     cluster = await open_kube(environ=environ)
@@ -86,39 +86,39 @@ async def test_a_pod_uses_its_service_account_and_sees_a_rotated_token(
     fresh = tmp_path / "fresh"
     fresh.write_text(kube_cluster.service_account_token(kube_namespace, "agent"))
     fresh.rename(account / "token")
-    with pytest.raises(Forbidden, match="serviceaccount:"):  # known now, and without rights
+    with pytest.raises(Forbidden, match="serviceaccount:"):  # authenticated now, but without permissions
         await cluster.request("GET", path)
 
 
-async def test_a_token_that_is_refused_is_read_again_once(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """A rotated token costs no call; one that is wrong is not tried for ever."""
-    good = "first"
+async def test_a_rejected_token_is_read_again_once(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """A rotated token fails no call; a wrong one is not retried forever."""
+    valid = "first"
 
     async def answer(peer: Any) -> None:
-        if peer.request.headers.get("authorization") == f"Bearer {good}":
-            await says_who(peer)
+        if peer.request.headers.get("authorization") == f"Bearer {valid}":
+            await echo_credential(peer)
         else:
             await peer.answer({"kind": "Status", "code": 401}, "401 Unauthorized")
 
     server = await serve(answer)
     path = kubeconfig(server.url, user={"token": "first"})
     cluster = await open_kube(path)
-    assert await who(cluster) == "Bearer first"
-    good = "second one"
+    assert await credential_sent(cluster) == "Bearer first"
+    valid = "second one"
     kubeconfig(server.url, user={"token": "second one"})
-    assert await asyncio.gather(*(who(cluster) for _ in range(5))) == ["Bearer second one"] * 5
+    assert await asyncio.gather(*(credential_sent(cluster) for _ in range(5))) == ["Bearer second one"] * 5
     kubeconfig(server.url, user={"token": "the third, wrong"})
-    good = "nobody's"
+    valid = "another"
     server.requests.clear()
     with pytest.raises(Forbidden):
-        await who(cluster)
+        await credential_sent(cluster)
     assert [request.headers["authorization"] for request in server.requests] == [
         "Bearer second one",
         "Bearer the third, wrong",
     ]
 
 
-async def test_without_a_kubeconfig_every_call_says_so_until_there_is_one(
+async def test_without_a_kubeconfig_every_call_fails_until_there_is_one(
     kube_cluster: Any, tmp_path: Path, open_kube: Any, eventually: Any
 ) -> None:
     """Contract §7: none of them: everything but Kubernetes works. The cluster is picked up when it appears."""
@@ -136,58 +136,58 @@ async def test_without_a_kubeconfig_every_call_says_so_until_there_is_one(
     assert (await cluster.check()).detail.startswith("v1.")
 
 
-async def test_a_missing_cluster_is_looked_for_once_in_a_few_seconds(kubeconfig: Write, tmp_path: Path) -> None:
-    """Not at each of a thousand calls."""
+async def test_a_missing_cluster_is_searched_for_every_few_seconds(kubeconfig: Write, tmp_path: Path) -> None:
+    """Not at every call."""
     clock = Clock()
-    connections = keeper(tmp_path / "kubeconfig", tmp_path, clock)
+    connections = connection_cache(tmp_path / "kubeconfig", tmp_path, clock)
     with pytest.raises(BackendUnavailable, match="there is no kubeconfig") as caught:
-        await connections.current()
-    assert caught.value.retry_after == LOOK_AGAIN_AFTER
+        await connections.get()
+    assert caught.value.retry_after == RETRY_SECONDS
     kubeconfig("http://127.0.0.1:1")
     with pytest.raises(BackendUnavailable):
-        await connections.current()
-    clock.now += LOOK_AGAIN_AFTER
-    assert (await connections.current()).host == "127.0.0.1:1"
+        await connections.get()
+    clock.now += RETRY_SECONDS
+    assert (await connections.get()).host == "127.0.0.1:1"
 
 
 async def test_a_changed_kubeconfig_is_read_again(kubeconfig: Write, tmp_path: Path) -> None:
-    """Every few seconds the files are looked at; at once after nobody has answered."""
+    """The files are checked every few seconds, and immediately after a failed connection."""
     clock = Clock()
     path = kubeconfig("http://127.0.0.1:1")
-    connections = keeper(path, tmp_path, clock)
-    first = await connections.current()
+    connections = connection_cache(path, tmp_path, clock)
+    first = await connections.get()
     kubeconfig("http://127.0.0.1:22")
-    assert await connections.current() is first
-    clock.now += REREAD_AFTER
-    second = await connections.current()
+    assert await connections.get() is first
+    clock.now += RECHECK_SECONDS
+    second = await connections.get()
     assert second.host == "127.0.0.1:22"
-    clock.now += REREAD_AFTER
-    assert await connections.current() is second, "what has not changed is kept"
+    clock.now += RECHECK_SECONDS
+    assert await connections.get() is second, "an unchanged connection is kept"
     kubeconfig("http://127.0.0.1:333")
-    connections.doubt()
-    assert (await connections.current()).host == "127.0.0.1:333"
+    connections.invalidate()
+    assert (await connections.get()).host == "127.0.0.1:333"
     path.write_text("nonsense")
-    clock.now += REREAD_AFTER
+    clock.now += RECHECK_SECONDS
     with pytest.raises(BackendUnavailable, match="expected a kubeconfig"):
-        await connections.current()
+        await connections.get()
     kubeconfig("http://127.0.0.1:4444")
-    clock.now += LOOK_AGAIN_AFTER
-    assert (await connections.current()).host == "127.0.0.1:4444"
+    clock.now += RETRY_SECONDS
+    assert (await connections.get()).host == "127.0.0.1:4444"
 
 
-async def test_a_cluster_that_has_moved_is_found_by_the_call_after_the_one_that_failed(
+async def test_a_cluster_that_has_moved_is_found_by_the_call_after_a_failure(
     serve: Any, kubeconfig: Write, open_kube: Any
 ) -> None:
-    """Nobody answers at the old address, so the files are looked at now and not only after ten seconds."""
+    """After a failed connection the files are checked immediately, and not only after ten seconds."""
     cluster = await open_kube(kubeconfig("http://127.0.0.1:9"))
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         await cluster.request("GET", "/version")
-    kubeconfig((await serve(says_who)).url)
-    assert await who(cluster) == "nobody"
+    kubeconfig((await serve(echo_credential)).url)
+    assert await credential_sent(cluster) == "none"
 
 
-def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tmp_path: Path) -> None:
-    """As kubectl merges them, current-context too; files that are missing are passed over."""
+def test_of_several_files_the_first_to_define_an_entry_wins(kubeconfig: Write, tmp_path: Path) -> None:
+    """As kubectl merges them, including current-context; missing files are skipped."""
     (tmp_path / "b").mkdir()
     one = kubeconfig("https://one:1", "one", cluster={"certificate-authority": "ca.crt"}, user={"token": "1"})
     two = kubeconfig("https://two:2", "b/two", user={"client-key": "keys/a.key", "token": "2"})
@@ -200,13 +200,13 @@ def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tm
     missing = tmp_path / "missing"
     found = read_kubeconfig([missing, empty, one, two, third], None)
     assert (found.cluster["server"], found.user["token"]) == ("https://one:1", "1")
-    assert found.cluster["certificate-authority"] == str(tmp_path / "ca.crt"), "from the file's own folder"
+    assert found.cluster["certificate-authority"] == str(tmp_path / "ca.crt"), "relative to the file's folder"
     assert read_kubeconfig([two, one], None).user["client-key"] == str(tmp_path / "b" / "keys" / "a.key")
     chosen = read_kubeconfig([one, third], "other")
     assert (chosen.cluster["server"], chosen.user) == ("https://one:1", {})
     assert read_kubeconfig([third, one], None).user == {}
-    with pytest.raises(Unusable, match="no context of the name 'nobody'"):
-        read_kubeconfig([one], "nobody")
+    with pytest.raises(UnusableConfig, match="no context named 'unknown'"):
+        read_kubeconfig([one], "unknown")
 
 
 @pytest.mark.parametrize(
@@ -220,14 +220,14 @@ def test_of_several_files_the_first_to_name_something_wins(kubeconfig: Write, tm
         ),
         (f"- {SECRET}", "expected a kubeconfig"),
         (f'{{"users": [{{"name": "{SECRET}"}}]}}', "current-context"),
-        ('{"current-context": "x"}', "no context of the name 'x'"),
+        ('{"current-context": "x"}', "no context named 'x'"),
         (b"\xff\xfe\x00\x00" + SECRET.encode(), "not UTF-8"),
     ],
 )
-async def test_a_kubeconfig_that_is_of_no_use_is_named_and_not_repeated(
+async def test_an_unusable_kubeconfig_is_named_and_not_quoted(
     content: Any, words: str, tmp_path: Path, open_kube: Any
 ) -> None:
-    """Errors say where and what was expected; no secret in an error or a log."""
+    """Errors say where the problem is and what was expected; no error or log contains a secret."""
     path = tmp_path / "kubeconfig"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with structlog.testing.capture_logs() as logs:
@@ -247,7 +247,7 @@ async def test_a_kubeconfig_that_is_of_no_use_is_named_and_not_repeated(
         ({"cluster": {"certificate-authority": "missing.crt"}}, "certificate-authority"),
         ({"cluster": {"certificate-authority-data": "!"}}, "not base64"),
         ({"cluster": {"certificate-authority-data": "Cg=="}}, "empty"),
-        ({"cluster": {"certificate-authority-data": "YWJj"}}, "no certificate in PEM"),
+        ({"cluster": {"certificate-authority-data": "YWJj"}}, "not a certificate in PEM"),
         ({"user": {"tokenFile": "missing"}}, "tokenFile"),
         (
             {"user": {"client-key-data": base64.b64encode(SECRET.encode()).decode()}},
@@ -263,10 +263,10 @@ async def test_a_kubeconfig_that_is_of_no_use_is_named_and_not_repeated(
         ({"user": {"exec": {"command": "cat", "args": ["/dev/zero"]}}}, "more than"),
     ],
 )
-async def test_an_entry_that_is_of_no_use_is_named_and_not_repeated(
+async def test_an_unusable_entry_is_named_and_not_quoted(
     entries: Any, words: str, kubeconfig: Write, open_kube: Any
 ) -> None:
-    """Errors say where and what was expected; no secret in an error or a log."""
+    """Errors say where the problem is and what was expected; no error or log contains a secret."""
     with structlog.testing.capture_logs() as logs:
         cluster = await open_kube(kubeconfig("https://127.0.0.1:1", **entries), environ={"PATH": os.environ["PATH"]})
         with pytest.raises(BackendUnavailable, match=words) as caught:
@@ -274,16 +274,19 @@ async def test_an_entry_that_is_of_no_use_is_named_and_not_repeated(
     assert SECRET not in f"{caught.value!r} {logs}"
 
 
-async def test_passwords_and_token_files_let_the_agent_in(
+async def test_passwords_and_token_files_are_sent(
     serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
 ) -> None:
-    """Kubeconfig's ways to say who one is; a token file is looked at again when it has changed."""
-    server = await serve(says_who)
+    """The credentials that a kubeconfig may have."""
+    server = await serve(echo_credential)
     plain = await open_kube(kubeconfig(server.url, user={"username": "u", "password": "p"}))
-    assert await who(plain) == "Basic " + base64.b64encode(b"u:p").decode()
+    assert await credential_sent(plain) == "Basic " + base64.b64encode(b"u:p").decode()
     (tmp_path / "token").write_text("of-the-file\n")
-    assert await who(await open_kube(kubeconfig(server.url, user={"tokenFile": "token"}))) == "Bearer of-the-file"
-    assert await who(await open_kube(kubeconfig(server.url))) == "nobody"
+    assert (
+        await credential_sent(await open_kube(kubeconfig(server.url, user={"tokenFile": "token"})))
+        == "Bearer of-the-file"
+    )
+    assert await credential_sent(await open_kube(kubeconfig(server.url))) == "none"
 
 
 PROGRAM = """
@@ -299,16 +302,16 @@ print(json.dumps({"apiVersion": info["apiVersion"], "kind": "ExecCredential", "s
 """
 
 
-async def test_a_credential_plugin_is_run_again_when_its_token_is_refused(
+async def test_a_credential_plugin_is_run_again_when_its_token_is_rejected(
     serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path
 ) -> None:
-    """client.authentication.k8s.io; and no secret of the agent's stands in an environment that a child inherits."""
+    """client.authentication.k8s.io; and the child's environment contains no secret of the agent."""
     (tmp_path / "program.py").write_text(PROGRAM)
     accepted = "0"
 
     async def answer(peer: Any) -> None:
         if peer.request.headers["authorization"].startswith(f"Bearer {accepted}"):
-            await says_who(peer)
+            await echo_credential(peer)
         else:
             await peer.answer({"kind": "Status", "code": 401}, "401 Unauthorized")
 
@@ -321,18 +324,18 @@ async def test_a_credential_plugin_is_run_again_when_its_token_is_refused(
     }
     path = kubeconfig((await serve(answer)).url, user={"exec": config})
     cluster = await open_kube(path, environ={"CANDY_API_KEY": SECRET})
-    assert await who(cluster) == "Bearer 0[]ahttp"
+    assert await credential_sent(cluster) == "Bearer 0[]ahttp"
     accepted = "1"
-    assert not (await cluster.check()).ok, "it was asked a moment ago"
-    keeps = cluster._session.connections
-    keeps._asked -= LOOK_AGAIN_AFTER
-    assert await who(cluster) == "Bearer 1[]ahttp"
+    assert not (await cluster.check()).ok, "it was run a moment ago"
+    connections = cluster._session.connections
+    connections._found_at -= RETRY_SECONDS
+    assert await credential_sent(cluster) == "Bearer 1[]ahttp"
 
 
-async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
+async def test_a_credential_plugin_is_killed_with_the_call_that_runs_it(
     kubeconfig: Write, open_kube: Any, sleepers: Any, eventually: Any
 ) -> None:
-    """The port: whoever cancels a call leaves nothing of it running."""
+    """The port: nothing of a canceled call keeps running."""
     config = {"command": "sh", "args": ["-c", f"sleep {sleepers.seconds} & sleep {sleepers.seconds}"]}
     path = kubeconfig("http://127.0.0.1:1", user={"exec": config})
     cluster = await open_kube(path, timeout=60, environ={"PATH": os.environ["PATH"]})
@@ -350,13 +353,13 @@ async def test_a_credential_plugin_dies_with_the_call_that_runs_it(
 
 
 def keys_on_disk() -> set[Path]:
-    """The files in which a client's key stands for the moment that OpenSSL reads it."""
+    """The temporary files from which OpenSSL reads a client's key."""
     return set(Path(tempfile.gettempdir()).glob("candy-agent-key-*"))
 
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Any:
-    """An authority, a server's side that asks for a certificate, and a client's certificate and key."""
+    """A server's TLS context that requires a client certificate, the authority, a client's certificate and key."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("api.example.com").configure_cert(context)
@@ -368,30 +371,30 @@ def tls(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("inline", [False, True])
-async def test_a_client_certificate_lets_the_agent_in_and_leaves_no_key_on_the_disk(
+async def test_a_client_certificate_is_presented_and_leaves_no_key_on_the_disk(
     serve: Any, kubeconfig: Write, open_kube: Any, tmp_path: Path, tls: Any, inline: bool, eventually: Any
 ) -> None:
-    """Kubeconfig: client-certificate and client-key, as files or as data; tls-server-name is who is expected."""
+    """Kubeconfig: client-certificate and client-key, as files or as data; tls-server-name is the expected name."""
     before = await asyncio.to_thread(keys_on_disk)
-    context, *parts = tls
+    context, *contents = tls
     names = ("certificate-authority", "client-certificate", "client-key")
     values: dict[str, str] = {}
-    for name, content in zip(names, parts, strict=True):
+    for name, content in zip(names, contents, strict=True):
         (tmp_path / name).write_bytes(content)
         values |= {f"{name}-data": base64.b64encode(content).decode()} if inline else {name: name}
-    server = await serve(says_who, ssl=context)
+    server = await serve(echo_credential, ssl=context)
     cluster_entry = {key: value for key, value in values.items() if "authority" in key}
     user = {key: value for key, value in values.items() if "client" in key}
     named = {**cluster_entry, "tls-server-name": "api.example.com"}
-    assert await who(await open_kube(kubeconfig(server.url, cluster=named, user=user))) == "nobody"
+    assert await credential_sent(await open_kube(kubeconfig(server.url, cluster=named, user=user))) == "none"
     with pytest.raises(BackendUnavailable, match="certificate is not trusted"):
-        await who(await open_kube(kubeconfig(server.url, cluster=cluster_entry, user=user)))
+        await credential_sent(await open_kube(kubeconfig(server.url, cluster=cluster_entry, user=user)))
     insecure = {"insecure-skip-tls-verify": True}
-    assert await who(await open_kube(kubeconfig(server.url, cluster=insecure, user=user))) == "nobody"
+    assert await credential_sent(await open_kube(kubeconfig(server.url, cluster=insecure, user=user))) == "none"
     with pytest.raises(BackendUnavailable):
-        await who(await open_kube(kubeconfig(server.url, cluster=named)))
+        await credential_sent(await open_kube(kubeconfig(server.url, cluster=named)))
 
-    async def gone() -> bool:  # another test may be writing one of its own at this moment
+    async def gone() -> bool:  # another test may have a temporary file at this moment
         return await asyncio.to_thread(keys_on_disk) <= before
 
     await eventually(gone)

@@ -1,7 +1,4 @@
-"""What answers in the API server's place, and answers something else: nobody takes it for rules, or for none.
-
-Lessons, "Saying 'fine' without knowing": an empty vector read as a pass.
-"""
+"""Responses that are not the API server's: they must not be taken for rules, nor for an empty list."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ CALLS: dict[str, Callable[[CustomRuleBackend], Awaitable[Any]]] = {
 STATUS = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
 
 
-async def nothing_wrong(rule: Rule) -> tuple[Problem, ...]:
+async def no_problems(rule: Rule) -> tuple[Problem, ...]:
     return ()
 
 
@@ -48,36 +45,36 @@ async def nothing_wrong(rule: Rule) -> tuple[Problem, ...]:
     ],
     ids=str,
 )
-async def test_what_was_not_asked_for_is_no_answer(
+async def test_an_unexpected_response_is_backend_unavailable(
     serve: Serve, kubeconfig: Callable[..., Path], open_kube: Any, call: Any, status: str, body: Any
 ) -> None:
-    """Contract §1 has no status for it but 503 ``backend_unavailable``; and nothing is deleted that was not seen."""
+    """Contract §1: 503 ``backend_unavailable``; and nothing is deleted that was not read."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(body, status)
 
     server = await serve(behave)
-    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=nothing_wrong)
+    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=no_problems)
     with pytest.raises(BackendUnavailable):
         await call(backend)
     assert not [request.line for request in server.requests if request.line.startswith("DELETE")]
 
 
 async def test_an_empty_list_may_be_null(serve: Serve, kubeconfig: Callable[..., Path], open_kube: Any) -> None:
-    """As Go writes one that nobody made."""
+    """Go encodes a nil slice as null."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer({"kind": "PrometheusRuleList", "metadata": {}, "items": None})
 
     server = await serve(behave)
-    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=nothing_wrong)
+    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=no_problems)
     assert (await backend.list(None, limit=5, cursor=None)).rules == ()
 
 
-async def test_a_created_object_that_is_told_wrongly_is_left_to_the_next_look(
+async def test_an_object_is_not_deleted_after_an_unexpected_response_to_its_creation(
     serve: Serve, kubeconfig: Callable[..., Path], open_kube: Any
 ) -> None:
-    """The dry run was right, the write says nothing that can be believed: it may have happened, and is not undone."""
+    """The response to the write cannot be trusted: the object may have been created, and stays."""
 
     async def behave(peer: Peer) -> None:
         made = {
@@ -87,7 +84,7 @@ async def test_a_created_object_that_is_told_wrongly_is_left_to_the_next_look(
         await peer.answer(made if "dryRun=All" in peer.request.line else {"metadata": {"namespace": "monitoring"}})
 
     server = await serve(behave)
-    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=nothing_wrong)
+    backend = CustomRuleBackend(await open_kube(kubeconfig(server.url)), RESOURCE, validate=no_problems)
     with pytest.raises(BackendUnavailable):
         await backend.apply(RULE, Absent(), dry_run=False)
     assert [request.line.split()[0] for request in server.requests] == ["PATCH", "PATCH"]

@@ -1,4 +1,4 @@
-"""Somebody else's fields, groups and objects: named, never overwritten."""
+"""Fields, groups and objects of other field managers: named, never overwritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def group(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "rules": [ALERT], **more}
 
 
-async def test_a_field_that_somebody_else_has_changed_is_a_conflict_that_names_them(
+async def test_a_field_changed_by_another_manager_is_a_conflict_that_names_it(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Contract §5: never forced: a foreign field owner is 409 `field_conflict` and named."""
@@ -35,24 +35,24 @@ async def test_a_field_that_somebody_else_has_changed_is_a_conflict_that_names_t
     assert objects.get("highcpu") == before
 
 
-async def test_a_field_edited_by_hand_is_a_conflict_too(
+async def test_a_field_changed_by_an_update_is_a_conflict_too(
     vm_backend: CustomRuleBackend, make_rule: MakeRule, vm_objects: Any
 ) -> None:
-    """Contract §5: named. An update is no apply, and owns what it has changed all the same."""
+    """Contract §5: named. A manager owns the fields that it changes by an update as well as by an apply."""
     await vm_backend.apply(make_rule("r", "", group("a"), group("b")), Absent(), dry_run=False)
-    there = vm_objects.get("r")
-    there["spec"]["groups"][1]["rules"][0]["expr"] = "up == 1"
+    stored = vm_objects.get("r")
+    stored["spec"]["groups"][1]["rules"][0]["expr"] = "up == 1"
     path = vm_objects.resource.path(vm_objects.namespace, "r")
-    vm_objects.api.request("PUT", path, there, query={"fieldManager": "kubectl-edit"})
+    vm_objects.api.request("PUT", path, stored, query={"fieldManager": "kubectl-edit"})
     with pytest.raises(FieldConflict, match="kubectl-edit") as caught:
         await vm_backend.apply(make_rule("r", "", group("a"), group("b")), Anything(), dry_run=False)
     assert '.spec.groups[name="b"].rules' in str(caught.value)
 
 
-async def test_a_group_that_somebody_else_has_added_is_told_and_stays(
+async def test_a_group_added_by_another_manager_is_named_and_stays(
     vm_backend: CustomRuleBackend, make_rule: MakeRule, vm_objects: Any
 ) -> None:
-    """Contract §5: what is written is what was asked for; a group of another manager would be merged in silently."""
+    """Contract §5: what is written is what was asked for; a group of another manager would be merged silently."""
     rule = make_rule("r", "", group("ours"))
     made = await vm_backend.apply(rule, Absent(), dry_run=False)
     before = vm_objects.apply("r", [group("theirs")], "helm")
@@ -63,7 +63,7 @@ async def test_a_group_that_somebody_else_has_added_is_told_and_stays(
     assert made.version != before["metadata"]["resourceVersion"]
 
 
-async def test_a_field_that_somebody_else_has_added_to_a_group_is_told(
+async def test_a_field_added_to_a_group_by_another_manager_is_named(
     vm_backend: CustomRuleBackend, make_rule: MakeRule, vm_objects: Any
 ) -> None:
     """Contract §5: a foreign field owner is named."""
@@ -73,10 +73,10 @@ async def test_a_field_that_somebody_else_has_added_to_a_group_is_told(
         await vm_backend.apply(make_rule("r", "", group("a")), Anything(), dry_run=False)
 
 
-async def test_a_group_that_another_manager_holds_as_well_does_not_go(
+async def test_a_group_that_another_manager_also_owns_is_not_removed(
     vm_backend: CustomRuleBackend, make_rule: MakeRule, vm_objects: Any
 ) -> None:
-    """Server-side apply keeps what a second manager applied too, though the first applies it no more."""
+    """Server-side apply keeps a field that a second manager has applied, after the first no longer applies it."""
     await vm_backend.apply(make_rule("r", "", group("a"), group("b")), Absent(), dry_run=False)
     vm_objects.apply("r", [group("b")], "helm")
     with pytest.raises(FieldConflict, match=r"group 'b' belongs to helm"):
@@ -86,7 +86,7 @@ async def test_a_group_that_another_manager_holds_as_well_does_not_go(
 async def test_labels_and_annotations_of_others_are_left_alone(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
-    """They are no field of ours, and no field of ours is changed by them."""
+    """The agent does not own them, and they do not conflict with its fields."""
     made = await backend.apply(make_rule(), Absent(), dry_run=False)
     body = {"metadata": {"labels": {"team": "sre"}, "annotations": {"note": "seen"}}}
     path = objects.resource.path(objects.namespace, "highcpu")
@@ -98,15 +98,15 @@ async def test_labels_and_annotations_of_others_are_left_alone(
     assert changed.version != made.version
 
 
-async def test_a_label_of_ours_taken_over_by_somebody_else_is_a_conflict(
+async def test_an_agent_label_changed_by_another_manager_is_a_conflict(
     cluster: Any, make_rule: MakeRule, objects: Any
 ) -> None:
-    """Contract §5: never forced, not for a label either."""
+    """Contract §5: never forced, also for labels."""
 
-    async def fine(rule: Rule) -> tuple[()]:
+    async def no_problems(rule: Rule) -> tuple[()]:
         return ()
 
-    backend = CustomRuleBackend(cluster, objects.resource, validate=fine, labels={"release": "ours"})
+    backend = CustomRuleBackend(cluster, objects.resource, validate=no_problems, labels={"release": "ours"})
     await backend.apply(make_rule(), Absent(), dry_run=False)
     path = objects.resource.path(objects.namespace, "highcpu")
     query = {"fieldManager": "kubectl-label"}
@@ -129,8 +129,8 @@ async def test_a_label_of_ours_taken_over_by_somebody_else_is_a_conflict(
         (("metadata",), ("edit",)),
     ],
 )
-def test_owners_are_read_out_of_managed_fields(path: Any, expected: tuple[str, ...]) -> None:
-    """Kubernetes, "Server-Side Apply": where the tree of a manager ends, everything below is theirs."""
+def test_owners_are_read_from_managed_fields(path: Any, expected: tuple[str, ...]) -> None:
+    """Kubernetes, "Server-Side Apply": a manager owns everything below a leaf of its tree."""
     key = 'k:{"name":"a"}'
     entries = [
         {"manager": "helm", "fieldsV1": {"f:spec": {"f:groups": {key: {".": {}, "f:name": {}, "f:rules": {}}}}}},
@@ -146,4 +146,4 @@ def test_owners_are_read_out_of_managed_fields(path: Any, expected: tuple[str, .
         whole = {"manager": "whole", "fieldsV1": {"f:spec": {}}}
         expected = tuple(sorted({*expected, *(("helm",) if path[:2] == ("spec", "groups") else ())}))
     found["metadata"]["managedFields"].append(whole)
-    assert owners(found, path, but="candy-agent") == expected
+    assert owners(found, path, exclude="candy-agent") == expected

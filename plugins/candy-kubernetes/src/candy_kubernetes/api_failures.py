@@ -1,4 +1,4 @@
-"""From what the cluster refuses, or does not answer, to the outcome of an item."""
+"""The outcome of an item whose objects could not be listed."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from candy_kubernetes.listing import NotAList
 from candy_kubernetes.params import KubernetesParams
 
 NOT_SERVED = "kubernetes_not_served"
-"""The reason where the cluster has no such resource at all."""
+"""The reason if the cluster does not serve the resource."""
 
 
-def refused(
+def api_failure(
     error: CandyError, resource: Resource, params: KubernetesParams, locale: Locale, *, limit: int, seen: bool
 ) -> Outcome:
-    """What an item is told whose ``resource`` could not be listed.
+    """The outcome for an ``error`` that was raised while ``resource`` was listed.
 
-    ``limit`` is the bound on an answer in bytes. ``seen`` is whether there has been a cluster before: then one that
-    cannot be found any more is out of reach, and not one that nobody configured.
+    ``limit`` is the largest response in bytes. ``seen`` is whether a cluster was found before: then a missing one is
+    unreachable, not unconfigured.
     """
-    reason, msgid = _kind(error, resource, params, seen=seen)
+    reason, msgid = _reason_and_msgid(error, resource, params, seen=seen)
     why = str(error)
     if reason is Reason.BAD_PARAMS:
-        refusal = texts.sentence(locale, msgid, why=_words(error))
-        message = item_sentences.bad_params(locale, [Problem("params.label_selector", refusal)])
+        problem = texts.sentence(locale, msgid, why=_problem_text(error))
+        message = item_sentences.bad_params(locale, [Problem("params.label_selector", problem)])
     else:
-        message = texts.sentence(locale, msgid, why=why, resource=resource.name, namespace=params.within(), limit=limit)
+        message = texts.sentence(locale, msgid, why=why, resource=resource.name, namespace=params.scope(), limit=limit)
     return Outcome.failed(reason, message, "\n".join([*head_of(params), f"Error: {why}"]))
 
 
-def _kind(error: CandyError, resource: Resource, params: KubernetesParams, *, seen: bool) -> tuple[str, str]:
+def _reason_and_msgid(
+    error: CandyError, resource: Resource, params: KubernetesParams, *, seen: bool
+) -> tuple[str, str]:
     match error:
         case NoCluster():
             return (Reason.UNREACHABLE, texts.UNREACHABLE) if seen else (Reason.NOT_CONFIGURED, texts.NO_CLUSTER)
@@ -45,7 +47,7 @@ def _kind(error: CandyError, resource: Resource, params: KubernetesParams, *, se
         case Forbidden():
             if not resource.namespaced:
                 return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_OF_CLUSTER
-            return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_IN if params.within() else texts.NOT_ALLOWED
+            return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_IN if params.scope() else texts.NOT_ALLOWED
         case Invalid():
             return Reason.BAD_PARAMS, texts.BAD_SELECTOR
         case TooLarge():
@@ -58,6 +60,6 @@ def _kind(error: CandyError, resource: Resource, params: KubernetesParams, *, se
             return Reason.UNREACHABLE, texts.UNREACHABLE
 
 
-def _words(error: CandyError) -> str:
+def _problem_text(error: CandyError) -> str:
     problems = error.problems if isinstance(error, Invalid) else ()
     return "; ".join(problem.message for problem in problems) or str(error)

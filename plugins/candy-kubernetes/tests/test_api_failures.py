@@ -1,4 +1,4 @@
-"""What an item says where the cluster refuses, is silent, or is not there (contract §2's reasons, §7 `KUBECONFIG`)."""
+"""The outcome if the cluster rejects a request, hangs, or is missing (contract §2's reasons, §7 `KUBECONFIG`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from candy_core import Locale, Outcome
 from candy_testbed import KubeCluster
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open
 
-RIGHTS = {
+RESOURCES = {
     "nodes": "nodes",
     "pods": "pods",
     "workloads": "deployments.apps",
@@ -25,28 +25,28 @@ RIGHTS = {
 
 
 @pytest.fixture
-def stranger(kube_cluster: KubeCluster, kube_namespace: str, tmp_path: Path) -> Path:
-    """The kubeconfig of an account without any right."""
-    token = kube_cluster.service_account_token(kube_namespace, "stranger")
-    return kube_cluster.write_kubeconfig(tmp_path / "stranger", token=token)
+def unprivileged(kube_cluster: KubeCluster, kube_namespace: str, tmp_path: Path) -> Path:
+    """The kubeconfig of an account without permissions."""
+    token = kube_cluster.service_account_token(kube_namespace, "unprivileged")
+    return kube_cluster.write_kubeconfig(tmp_path / "unprivileged", token=token)
 
 
-@pytest.mark.parametrize("check", RIGHTS)
-async def test_a_right_that_is_missing_is_named(open_agent: Open, stranger: Path, check: str) -> None:
-    async with open_agent(kubeconfig=str(stranger)) as agent:
+@pytest.mark.parametrize("check", RESOURCES)
+async def test_a_missing_permission_is_named(open_agent: Open, unprivileged: Path, check: str) -> None:
+    async with open_agent(kubeconfig=str(unprivileged)) as agent:
         english, chinese = await agent.run(check), await agent.run(check, locale=Locale.ZH_CN)
         assert (english.status, english.reason) == ("failed", "not_allowed")
         where = "" if check == "nodes" else " in all namespaces"
-        assert f"does not let the agent list {RIGHTS[check]}{where}: the right is missing" in english.message
+        assert f"the agent lacks a permission: it may not list {RESOURCES[check]}{where}" in english.message
         assert chinese.message.startswith("Agent 缺少权限：")
-        assert RIGHTS[check] in chinese.message
-        assert f'cannot list resource "{RIGHTS[check].split(".")[0]}"' in english.details
+        assert RESOURCES[check] in chinese.message
+        assert f'cannot list resource "{RESOURCES[check].split(".")[0]}"' in english.details
         if check != "nodes":
             outcome = await agent.run(check, namespace="shop")
-            assert f"list {RIGHTS[check]} in namespace shop" in outcome.message
+            assert f"list {RESOURCES[check]} in namespace shop" in outcome.message
 
 
-async def test_the_right_to_see_endpoint_slices_is_named_when_it_is_the_one_that_is_missing(
+async def test_a_missing_permission_for_endpoint_slices_is_named(
     kube_cluster: KubeCluster, kube_namespace: str, open_agent: Open, tmp_path: Path, eventually: Any
 ) -> None:
     token = kube_cluster.service_account_token(kube_namespace, "half")
@@ -60,51 +60,53 @@ async def test_the_right_to_see_endpoint_slices_is_named_when_it_is_the_one_that
     kubeconfig = kube_cluster.write_kubeconfig(tmp_path / "half", token=token)
     async with open_agent(kubeconfig=str(kubeconfig)) as agent:
 
-        async def told() -> bool:
+        async def named() -> bool:
             outcome = await agent.run("services", namespace=kube_namespace)
             assert outcome.reason == "not_allowed"
             return "list endpointslices.discovery.k8s.io in namespace" in outcome.message
 
-        await eventually(told)  # a role holds a moment after it was given
+        await eventually(named)  # a role takes effect after a moment
 
 
-async def test_a_credential_that_is_not_taken(kube_cluster: KubeCluster, open_agent: Open, tmp_path: Path) -> None:
+async def test_a_rejected_credential_is_auth_failed(
+    kube_cluster: KubeCluster, open_agent: Open, tmp_path: Path
+) -> None:
     kubeconfig = kube_cluster.write_kubeconfig(tmp_path / "wrong", token="not-the-token")
     async with open_agent(kubeconfig=str(kubeconfig)) as agent:
         outcome = await agent.run("pods")
         assert (outcome.status, outcome.reason) == ("failed", "auth_failed")
         assert "not-the-token" not in str(outcome)
-        assert not (await agent.health()).ok or outcome.details  # /version may be open to everybody
+        assert not (await agent.health()).ok or outcome.details  # /version may be public
 
 
-async def test_a_selector_that_kubernetes_refuses_is_a_bad_param(agent: Agent) -> None:
+async def test_a_selector_that_kubernetes_rejects_is_a_bad_param(agent: Agent) -> None:
     outcome = await agent.run("pods", label_selector="app=(")
     assert (outcome.status, outcome.reason) == ("failed", "bad_params")
-    assert "params.label_selector: the Kubernetes cluster refuses it" in outcome.message
+    assert "params.label_selector: the Kubernetes cluster rejects it" in outcome.message
 
 
-async def test_a_cluster_that_is_silent_is_a_timeout_and_is_well_again_afterwards(
+async def test_a_cluster_that_hangs_is_a_timeout_and_recovers(
     kube_cluster: KubeCluster, kube_namespace: str, open_agent: Open
 ) -> None:
     async with open_agent(kubeconfig=str(kube_cluster.kubeconfig), timeout=0.5) as agent:
         kube_cluster.api_server.pause()
         outcome = await agent.run("pods", namespace=kube_namespace)
         assert (outcome.status, outcome.reason) == ("failed", "timeout")
-        assert "did not answer in time" in outcome.message
+        assert "did not respond in time" in outcome.message
         assert not (await agent.health()).ok
         kube_cluster.api_server.resume()
-        await until_well(agent, kube_namespace)
+        await until_recovered(agent, kube_namespace)
         assert (await agent.health()).ok
 
 
 async def test_a_cluster_that_is_down_is_unreachable_until_it_is_back(
     kube_cluster: KubeCluster, kube_namespace: str, open_agent: Open, tmp_path: Path
 ) -> None:
-    """And one whose configuration has gone as well is out of reach, not unconfigured."""
+    """And if its configuration disappears as well, it is unreachable, not unconfigured."""
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(kube_cluster.kubeconfig, kubeconfig)
     async with open_agent(kubeconfig=str(kubeconfig)) as agent:
-        await until_well(agent, kube_namespace)
+        await until_recovered(agent, kube_namespace)
         kube_cluster.kill_api_server()
         outcome = await agent.run("pods", namespace=kube_namespace)
         assert (outcome.status, outcome.reason) == ("failed", "unreachable")
@@ -115,11 +117,11 @@ async def test_a_cluster_that_is_down_is_unreachable_until_it_is_back(
         kube_cluster.start_api_server()
         await kube_cluster.until_ready()
         kube_cluster.write_kubeconfig(kubeconfig)
-        await until_well(agent, kube_namespace)
+        await until_recovered(agent, kube_namespace)
 
 
 async def test_a_cluster_that_appears_is_used(
-    kube_cluster: KubeCluster, objects: Objects, open_agent: Open, surroundings: Any
+    kube_cluster: KubeCluster, objects: Objects, open_agent: Open, environment: Any
 ) -> None:
     """Contract §7: "`KUBECONFIG` | else `~/.kube/config`, else in-cluster; none of them: everything but Kubernetes"."""
     objects.pod("lost", {"phase": "Unknown"})
@@ -127,14 +129,14 @@ async def test_a_cluster_that_appears_is_used(
         outcome = await agent.run("pods", namespace=objects.namespace)
         assert (outcome.status, outcome.reason) == ("failed", "not_configured")
         assert (await agent.health()).ok
-        (surroundings.home / ".kube").mkdir(parents=True)
-        shutil.copy(kube_cluster.kubeconfig, surroundings.home / ".kube/config")
-        outcome = await until_well(agent, objects.namespace)
+        (environment.home / ".kube").mkdir(parents=True)
+        shutil.copy(kube_cluster.kubeconfig, environment.home / ".kube/config")
+        outcome = await until_recovered(agent, objects.namespace)
         assert (outcome.reason, outcome.value) == ("threshold_exceeded", "1")
 
 
-async def until_well(agent: Agent, namespace: str) -> Outcome:
-    """Poll until an item is judged."""
+async def until_recovered(agent: Agent, namespace: str) -> Outcome:
+    """Poll until an item has not failed."""
     async with asyncio.timeout(20):
         while (outcome := await agent.run("pods", namespace=namespace)).status == "failed":  # noqa: ASYNC110
             await asyncio.sleep(0.05)

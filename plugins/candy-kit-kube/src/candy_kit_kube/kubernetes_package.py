@@ -1,7 +1,7 @@
-"""The one module that knows the ``kubernetes`` package: a second to import and 22 MB, so both happen late.
+"""The only module that imports the ``kubernetes`` package, and does so late: it takes a second and 22 MB.
 
-Its ``kubernetes.aio`` says how a user's entry and a pod's service account let somebody in. Requests go over a session
-of our own (:mod:`candy_kit_kube.cluster`): its own one reads answers without a bound and into classes of its models.
+``kubernetes.aio`` turns a kubeconfig's user and a pod's service account into credentials. It is not used for requests
+(:mod:`candy_kit_kube.api_session` is): its client reads responses without a limit, and into its own model classes.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from candy_core import Json
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.kubeconfig import UnusableConfig
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config.kube_config import KubeConfigLoader
 
-_TOKEN = "BearerToken"  # noqa: S105 a key, no token
+_TOKEN = "BearerToken"  # noqa: S105 a key, not a token
 
 
 async def user_authorization(user: Mapping[str, Json]) -> str:
-    """The ``Authorization`` header of a kubeconfig's user: token, password, OIDC, GCP. Raises :class:`Unusable`."""
+    """The ``Authorization`` header for a user: token, password, OIDC, GCP. Raises :class:`UnusableConfig`."""
     document: dict[str, Json] = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": ""}}],
         "users": [{"name": "u", "user": user}],
     }
-    configuration, loader_class = await asyncio.to_thread(_imported)
+    configuration, loader_class = await asyncio.to_thread(_import_loader)
     try:
         await loader_class(document, config_base_path="").load_and_set(configuration)  # type: ignore[no-untyped-call]
-    except Exception as error:  # noqa: BLE001 they are of all kinds, and their texts quote what they were given
-        raise Unusable(f"the user's entry of the kubeconfig cannot be used ({type(error).__name__})") from None
+    except Exception as error:  # noqa: BLE001 it raises all kinds of errors, whose messages quote the entry
+        raise UnusableConfig(f"the user's entry of the kubeconfig cannot be used ({type(error).__name__})") from None
     return configuration.api_key.get(_TOKEN, "")
 
 
 def pod_account(environ: Mapping[str, str], token: Path, authority: Path) -> tuple[str, str]:
     """The address and the ``Authorization`` header of a pod's service account.
 
-    Reads files. Raises :class:`Unusable`.
+    Reads files. Raises :class:`UnusableConfig`.
     """
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import ConfigException
@@ -51,12 +51,12 @@ def pod_account(environ: Mapping[str, str], token: Path, authority: Path) -> tup
     try:
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError):
-        raise Unusable(f"the pod's service account ({token}, {authority}) cannot be read") from None
+        raise UnusableConfig(f"the pod's service account ({token}, {authority}) cannot be read") from None
     return configuration.host, configuration.api_key[_TOKEN]
 
 
-def _imported() -> tuple[Configuration, type[KubeConfigLoader]]:
-    """An empty configuration and what fills it. The first call imports."""
+def _import_loader() -> tuple[Configuration, type[KubeConfigLoader]]:
+    """An empty configuration and the class that fills it. The first call imports the package."""
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config.kube_config import KubeConfigLoader
 
