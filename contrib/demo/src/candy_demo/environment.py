@@ -1,4 +1,4 @@
-"""What the demo starts and stops."""
+"""The servers and the agent that the demo starts and stops."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from candy_server import CandyServer
 from candy_testbed import AgentProcess, NodeExporter, Prometheus, VictoriaMetrics
 
 AGENT_ID: Final = "demo-agent"
-HEARTBEAT: Final = 2
-"""Seconds between two heartbeats: some are wanted within the demo."""
+HEARTBEAT_SECONDS: Final = 2
+"""Short enough for several heartbeats during the demo."""
 
 
 @frozen(kw_only=True)
-class Surroundings:
-    """Everything that runs. ``key`` is the agent's API key, made for this run.
+class Environment:
+    """Everything that runs. ``key`` is the agent's API key, generated for this run.
 
-    ``victoriametrics`` is there where the plugin that asks it is installed.
+    ``victoriametrics`` is ``None`` without the plugin ``victoriametrics``.
     """
 
     node: NodeExporter
@@ -35,21 +35,21 @@ class Surroundings:
 
 
 @asynccontextmanager
-async def surroundings(say: Callable[[str], None]) -> AsyncIterator[Surroundings]:
-    """Start all of it, and stop it in reverse. ``say`` is told what is going on, in a few words."""
+async def start_environment(report: Callable[[str], None]) -> AsyncIterator[Environment]:
+    """Start everything, and stop it in reverse order. ``report`` is called with the name of each step."""
     key, server_key, secret = (secrets.token_urlsafe(18) for _ in range(3))
     async with AsyncExitStack() as stack:
-        say("node exporter")
+        report("node exporter")
         node = await stack.enter_async_context(NodeExporter())
-        say("Prometheus")
+        report("Prometheus")
         prometheus = await stack.enter_async_context(Prometheus(scrape={"node": [node.address]}))
         victoriametrics = None
         if importlib.metadata.entry_points(group="candy", name="victoriametrics"):
-            say("VictoriaMetrics")
+            report("VictoriaMetrics")
             victoriametrics = await stack.enter_async_context(VictoriaMetrics(scrape={"node": [node.address]}))
-        say("Candy-Server's stand-in")
+        report("Candy-Server's stand-in")
         server = await stack.enter_async_context(CandyServer(key=server_key, secret=secret, agent_key=key))
-        say("the agent")
+        report("the agent")
         env = {
             "AGENT_ID": AGENT_ID,
             "CANDY_API_KEY": key,
@@ -58,23 +58,23 @@ async def surroundings(say: Callable[[str], None]) -> AsyncIterator[Surroundings
             "CANDY_PROMETHEUS_URL": prometheus.url,
             "CANDY_SERVER_API_KEY": server_key,
             "CANDY_SERVER_URL": server.url,
-            "HEARTBEAT_INTERVAL": str(HEARTBEAT),
+            "HEARTBEAT_INTERVAL": str(HEARTBEAT_SECONDS),
         }
         if victoriametrics is not None:
             env["CANDY_VICTORIAMETRICS_URL"] = victoriametrics.url
         agent = _Reachable(env=env)
         await stack.enter_async_context(agent)
-        say("two samples of every series")
+        report("two samples of every series")
         await asyncio.to_thread(prometheus.wait_until, "irate(node_cpu_seconds_total[5m])")
         if victoriametrics is not None:
             await asyncio.to_thread(victoriametrics.wait_until, "node_memory_MemTotal_bytes")
-        yield Surroundings(
+        yield Environment(
             node=node, prometheus=prometheus, victoriametrics=victoriametrics, server=server, agent=agent, key=key
         )
 
 
 class _Reachable(AgentProcess):
-    """The agent, which tells Candy-Server the address at which it can be reached here."""
+    """The agent, with the loopback address that it sends to Candy-Server."""
 
     def environment(self) -> dict[str, str]:
         return super().environment() | {"CANDY_AGENT_ENDPOINT": self.url}
