@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-from candy_core.keys import EVERYTHING, SCOPES
+from candy_core.keys import ALL_SCOPES, SCOPES
 from candy_core.model.task import Callback, Event, ItemStatus, Locale, Reason, TaskStatus
 from candy_core.registry.checks import RESERVED
 from candy_core.web.application import operations_of
-from candy_core.web.problems import INTERNAL, STATUSES
+from candy_core.web.problems import PROBLEM_TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = (ROOT / "docs" / "contract.md").read_text("utf-8")
@@ -42,14 +42,14 @@ def first(anchor: str) -> tuple[list[str], list[str]]:
 
 def test_every_code_has_a_row_with_its_status() -> None:
     found = rows("1-errors")
-    wanted = {(str(status), code) for code, status in STATUSES.items()} | {(str(INTERNAL.status), INTERNAL.code)}
+    wanted = {(str(kind.status), code) for code, kind in PROBLEM_TYPES.items()}
     assert {row[:2] for row in found[True]} == wanted
     assert not {row[:2] for row in found[False]} & wanted
 
 
 def test_every_scope_has_a_row() -> None:
     implemented, later = first("1-scopes")
-    assert sorted(implemented) == sorted([*SCOPES, EVERYTHING])
+    assert sorted(implemented) == sorted([*SCOPES, ALL_SCOPES])
     assert later == []
 
 
