@@ -206,9 +206,9 @@ def test_an_address_in_use_is_one_line_on_stderr(agent: Agent) -> None:
     [({}, "CANDY_SERVER_URL to send it"), ({"CANDY_SERVER_URL": "http://0.0.0.0:1"}, "CANDY_HEARTBEAT_KEY_PLAINTEXT")],
 )
 def test_a_generated_key_that_no_client_can_know_is_a_warning(agent: Agent, given: dict[str, str], advice: str) -> None:
-    """Without a key the agent makes one. Contract §1: "only then, and only over https or loopback unless …" is it told.
+    """Contract §1: "only then, and only over https or loopback unless …" is the generated key sent.
 
-    Without Candy-Server there is nobody to tell; and 0.0.0.0 is no loopback address, though it leads here.
+    Without Candy-Server it is not sent at all. 0.0.0.0 is not a loopback address.
     """
     environ = {**agent.environ, "CANDY_LISTEN": "127.0.0.1:0", **given}
     command = [sys.executable, "-m", "candy_core", "serve"]

@@ -39,7 +39,7 @@ async def test_a_candy_error_is_not_changed() -> None:
         await Calls().start(raising(NotConfigured("set plugins.x.url")))
 
 
-async def test_a_stopped_call_is_cancelled_without_a_fault() -> None:
+async def test_a_stopped_call_is_canceled_without_a_fault() -> None:
     calls = Calls()
     call = calls.start(asyncio.Event().wait())
     await asyncio.sleep(0)
@@ -60,7 +60,7 @@ async def test_a_call_that_ignores_its_cancellation_is_tracked_until_it_ends() -
     assert call.result() == "ended"
 
 
-async def test_a_call_that_is_stopped_twice_is_cancelled_once() -> None:
+async def test_a_call_that_is_stopped_twice_is_canceled_once() -> None:
     """It may be cleaning up, which a second cancellation would interrupt."""
     calls, cancellations, gate = Calls(), 0, asyncio.Event()
 
