@@ -86,4 +86,3 @@ read_points = json.Decoder(list[Point]).decode
 read_histogram_points = json.Decoder(list[HistogramPoint]).decode
 read_warnings = json.Decoder(list[str] | None).decode
 read_labels = json.Decoder(dict[str, str]).decode
-read_labels_list = json.Decoder(list[dict[str, str]]).decode

@@ -38,13 +38,13 @@ def bracket_problem(expression: str, accepted: bool) -> str | None:
     outside = without_strings(expression)
     if accepted or "\\" in outside:  # names of metrics may have escaped brackets
         return None
-    open_brackets: list[str] = []
+    expected: list[str] = []
     for letter in outside:
         if letter in _CLOSING:
-            open_brackets.append(_CLOSING[letter])
-        elif letter in ")]}" and (not open_brackets or open_brackets.pop() != letter):
+            expected.append(_CLOSING[letter])
+        elif letter in ")]}" and (not expected or expected.pop() != letter):
             return f"the expression does not parse: {letter} closes nothing that is open"
-    return f"the expression does not parse: {open_brackets[-1]} is missing at its end" if open_brackets else None
+    return f"the expression does not parse: {expected[-1]} is missing at its end" if expected else None
 
 
 def promql_problem(expression: str, accepted: bool) -> str | None:

@@ -18,7 +18,7 @@ from candy_kit_rules.go_template import template_problem
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PLAIN_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")
 _SHOWN = 80
-"""Characters of a name in a message."""
+"""The most characters of a name in a message."""
 _ALERTS_ONLY = ("for", "keep_firing_for", "annotations")
 
 
@@ -46,7 +46,7 @@ class Expression:
     text: str
 
     def problem(self, what: str) -> Problem:
-        """A problem of it."""
+        """A problem of this expression."""
         return self.path.problem("expr", what)
 
 
