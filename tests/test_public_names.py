@@ -49,6 +49,7 @@ NAMES = [
     "Json",
     "Locale",
     "Logger",
+    "Meta",
     "Mismatch",
     "NotConfigured",
     "NotFound",

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 import attrs
 import pytest
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Invalid, Mismatch, Problem, Secret, params_reader, tolerant_reader
+from candy_core import Invalid, Meta, Mismatch, Problem, Secret, params_reader, tolerant_reader
 from candy_core.codec import Reader, request_reader
 from candy_core.model.task import TASK_ID_PATTERN, Json, TaskRequest
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, frozen
-from msgspec import Meta
 
-from candy_core import Secret
+from candy_core import Meta, Secret
 from candy_core.config import Configuration, load_configuration, setting_names
 from candy_core.errors import SettingsError
 from candy_core.hosting.plugin_settings import PluginSettings

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch
+from candy_core import Meta, Mismatch
 from candy_kit_command import CommandSettings
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
 from candy_callback.url import CallbackUrl
-from candy_core import Secret
+from candy_core import Meta, Secret
 
 
 @frozen(kw_only=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Json, Mismatch, Threshold
+from candy_core import Json, Meta, Mismatch, Threshold
 
 MAX_COMMAND = 65_536
 """Characters of a free-form command. Linux allows 128 KiB in one argument, and a character may be several bytes."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
+
+from candy_core import Meta
 
 
 @frozen(kw_only=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Mismatch, Secret
+from candy_core import HttpUrl, Meta, Mismatch, Secret
 
 DEFAULT = "default"
 """The name of the datasource that the plugin's own settings describe."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
-from candy_core import ItemStatus, Threshold
+from candy_core import ItemStatus, Meta, Threshold
 from candy_kit_promql.batchable import Batchable, batchable
 from candy_kit_promql.time_range import Range
 

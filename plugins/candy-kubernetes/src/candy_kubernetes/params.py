@@ -6,9 +6,8 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from attrs import frozen
-from msgspec import Meta
 
-from candy_core import ItemStatus, Mismatch, Threshold
+from candy_core import ItemStatus, Meta, Mismatch, Threshold
 from candy_kubernetes.span import Span
 
 ANY_OFFENDER: Final = Threshold.parse("0")

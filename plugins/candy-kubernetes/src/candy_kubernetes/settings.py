@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from attrs import field, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Secret
+from candy_core import HttpUrl, Meta, Secret
 from candy_kit_kube import ClusterSettings
 from candy_kit_promql import MetricSettings
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
+from candy_core import Meta
 from candy_kit_rules import Scalar
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from attrs import field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch, Secret
+from candy_core import Meta, Mismatch, Secret
 from candy_kit_command import CommandParams
 from candy_ssh.host import Host
 

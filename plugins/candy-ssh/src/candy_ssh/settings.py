@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch, Secret
+from candy_core import Meta, Mismatch, Secret
 from candy_kit_command import CommandSettings
 from candy_ssh.host import Host, HostPattern
 from candy_ssh.params import UserName

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from attrs import Factory, evolve, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Mismatch
+from candy_core import HttpUrl, Meta, Mismatch
 from candy_kit_promql import Datasource, MetricSettings
 
 Tenant = Annotated[str, Meta(pattern=r"^([0-9]{1,10}(:[0-9]{1,10})?|multitenant)$")]
