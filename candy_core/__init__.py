@@ -4,8 +4,8 @@ What is listed in ``__all__`` is public and pinned by a test: it changes only wi
 away without a deprecation. Authors of task stores import from :mod:`candy_core.task_store` besides, and tests from
 :mod:`candy_core.testing`. Every other module of this package is private.
 
-``Meta`` is msgspec's: ``Annotated[int, Meta(ge=1, le=9)]`` bounds a field of a params or settings class. The core checks
-the bound when it reads the field, and the OpenAPI document shows it.
+``Meta`` is msgspec's: ``Annotated[int, Meta(ge=1, le=9)]`` bounds a field of a params or settings class. The core
+checks the bound when it reads the field, and the OpenAPI document shows it.
 """
 
 from msgspec import Meta
