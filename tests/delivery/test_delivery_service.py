@@ -282,7 +282,7 @@ async def test_an_attempt_has_a_time_limit(start: Start, recorder: Make) -> None
 
 
 async def test_a_delivery_that_ignores_its_cancellation_is_abandoned(start: Start, recorder: Make) -> None:
-    """The design allows the same for items: 'abandoned: result, slot freed, counted'."""
+    """As with an item: its slot is freed, and the abandoned call is logged."""
     release = asyncio.Event()
 
     async def ignore_cancellation() -> Delivered:

@@ -66,7 +66,7 @@ def candy_executors():
 '''
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # not longer: tests of other folders look at what is installed
 def nap_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The distribution ``candy-web-nap`` with the plugin ``web_nap``, installed during these tests."""
     folder = tmp_path_factory.mktemp("site")

@@ -73,7 +73,7 @@ async def test_the_document_matches_the_routes(client: Client) -> None:
 
 
 async def test_every_error_is_documented_as_a_problem(client: Client) -> None:
-    """Contract §1: 'Errors are RFC 9457'; every operation says which it may answer."""
+    """Contract §1: 'Errors are RFC 9457'; every operation documents its errors."""
     document = await document_of(client)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -89,7 +89,7 @@ async def test_every_error_is_documented_as_a_problem(client: Client) -> None:
 
 
 async def test_the_document_has_the_params_of_installed_executors_and_allows_others(client: Client) -> None:
-    """Design: 'OpenAPI 3.1 is made from the same attrs classes … plus … the installed plugins' params'."""
+    """The attrs classes that the codec reads are the source of these schemas too."""
     schemas = (await document_of(client))["components"]["schemas"]
     nap = schemas["nap.NapParams"]
     assert nap["properties"]["seconds"]["anyOf"] == [{"type": "number"}, {"type": "string"}]
@@ -110,7 +110,7 @@ async def test_the_document_contains_no_docstring_markup(client: Client) -> None
 
 @pytest.mark.timeout(300)
 async def test_the_running_agent_conforms_to_its_document(agent_with: Opened, rules_path: Path) -> None:
-    """Contract §1: 'A client's mistake never yields a 5xx'. Every operation, asked whatever its document allows."""
+    """Contract §1: 'A client's mistake never yields a 5xx'. Every operation is sent what its document allows."""
     async with agent_with(CANDY_FOLDER_PATH=str(rules_path)) as client:
         await check_conformance(client)
 

@@ -277,7 +277,7 @@ async def test_scopes_are_rules_read_and_rules_write(agent_with: Opened, rules_p
 
 
 async def test_the_document_describes_the_groups_of_the_installed_backends(rules: Client) -> None:
-    """Design: 'OpenAPI … includes the installed plugins'' own; and figures of writes are in /metrics (§6)."""
+    """Contract §6: the document includes what the installed plugins read. Writes are counted in /metrics."""
     document = (await rules.request("GET", "/openapi.json")).body
     schemas = document["components"]["schemas"]
     assert schemas["Folder.FolderRule"]["properties"]["for"]
