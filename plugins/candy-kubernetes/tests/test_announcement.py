@@ -32,7 +32,7 @@ async def test_without_a_cluster_the_plugin_opens_and_is_healthy(open_agent: Any
         assert (await agent.health()).ok
         outcome = await agent.run("pods")
     assert (outcome.status, outcome.reason) == ("failed", "not_configured")
-    assert outcome.message.startswith("there is no Kubernetes cluster to check: no Kubernetes cluster is configured")
+    assert outcome.message.startswith("there is no cluster to check: no Kubernetes cluster is configured")
 
 
 def test_announcing_imports_neither_a_client_nor_the_certificates() -> None:

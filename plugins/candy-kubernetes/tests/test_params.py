@@ -20,7 +20,7 @@ def read(**params: Any) -> KubernetesParams:
 def test_every_value_may_be_a_string() -> None:
     """Contract §1: "Item `params` are `string → string` for the callers that exist today"."""
     pods = read(check="pods", namespace="shop", threshold="2", critical=">=5", grace="5m", restarts="3")
-    assert (pods.scope(), str(pods.threshold), str(pods.critical)) == ("shop", "2", ">=5")
+    assert (pods.selected_namespace(), str(pods.threshold), str(pods.critical)) == ("shop", "2", ">=5")
     assert pods.grace is not None
     assert (pods.grace.seconds, pods.restarts) == (300.0, 3)
     assert read(check="nodes", cordoned="true").cordoned is True
@@ -29,7 +29,7 @@ def test_every_value_may_be_a_string() -> None:
 
 
 def test_an_empty_namespace_is_all_of_them() -> None:
-    assert read(check="pods", namespace="").scope() is None
+    assert read(check="pods", namespace="").selected_namespace() is None
     assert list_key(read(check="pods", namespace="")) == list_key(read(check="pods"))
 
 

@@ -34,7 +34,7 @@ _DRAIN_SECONDS = 1.0
 def tls_context(context: PluginContext, settings: CallbackSettings) -> ssl.SSLContext:
     """The core's TLS context, with the certificates of ``ca_file`` added. Reads files.
 
-    Raises :class:`~candy_core.NotConfigured` where ``ca_file`` cannot be read.
+    Raises :class:`~candy_core.NotConfigured` if ``ca_file`` cannot be read.
     """
     tls = context.tls()
     if settings.ca_file is not None:
@@ -120,7 +120,7 @@ class CallbackReporter:
             case aiohttp.ServerDisconnectedError():
                 return "closed the connection without an answer"
             case ValueError():
-                return "a header or the URL cannot be sent: look at the key for Candy-Server"
+                return "a header or the URL cannot be sent: check the key for Candy-Server"
         return network_cause(error)
 
 

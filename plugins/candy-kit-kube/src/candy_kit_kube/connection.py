@@ -43,7 +43,7 @@ class Connection:
     fingerprint: Fingerprint = field(default=(), repr=False)
     lifetime: float | None = None
     renewable: bool = False
-    """Whether a new credential can be had although no file has changed: a program or an identity provider issues it."""
+    """Whether a program or an identity provider can issue a new credential although no file has changed."""
 
     @property
     def host(self) -> str:
@@ -169,7 +169,7 @@ def _proxy(address: str) -> str | None:
 
 
 def _cluster_info(config: Kubeconfig) -> Mapping[str, Json]:
-    """What a credential plugin gets to know of the cluster, if it asks for it."""
+    """The cluster information that a credential plugin can request."""
     kept = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
     return {key: config.cluster[key] for key in kept if key in config.cluster}
 

@@ -46,7 +46,7 @@ class ConnectionCache:
         self._found_at = float("-inf")
 
     async def get(self) -> Connection:
-        """The current connection. Raises :class:`NoCluster`, with the reason, where no cluster is found."""
+        """The current connection. Raises :class:`NoCluster`, with the reason, if no cluster is found."""
         if self._current is None or self._clock() >= min(self._check_at, self._expires_at):
             async with self._lock:
                 await self._refresh()
@@ -55,7 +55,7 @@ class ConnectionCache:
         return self._current
 
     async def renew(self, rejected: Connection) -> Connection | None:
-        """A connection other than ``rejected``, whose credential was not accepted; ``None`` where there is none."""
+        """A connection other than ``rejected``, whose credential was not accepted; ``None`` if there is none."""
         async with self._lock:
             if self._current is rejected:
                 now = self._clock()

@@ -1,7 +1,7 @@
 """Requests for the objects of one resource, with a check of each response.
 
 A proxy may respond in place of the API server. A 200 with an unexpected body is an error: it must not be taken for an
-empty list, or for a rule that does not exist.
+empty list or for a missing rule.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ def api_failure(
         problem = texts.sentence(locale, msgid, why=_problem_text(error))
         message = item_sentences.bad_params(locale, [Problem("params.label_selector", problem)])
     else:
-        message = texts.sentence(locale, msgid, why=why, resource=resource.name, namespace=params.scope(), limit=limit)
+        message = texts.sentence(
+            locale, msgid, why=why, resource=resource.name, namespace=params.selected_namespace(), limit=limit
+        )
     return Outcome.failed(reason, message, "\n".join([*head_of(params), f"Error: {why}"]))
 
 
@@ -47,7 +49,7 @@ def _reason_and_msgid(
         case Forbidden():
             if not resource.namespaced:
                 return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_OF_CLUSTER
-            return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_IN if params.scope() else texts.NOT_ALLOWED
+            return Reason.NOT_ALLOWED, texts.NOT_ALLOWED_IN if params.selected_namespace() else texts.NOT_ALLOWED
         case Invalid():
             return Reason.BAD_PARAMS, texts.BAD_SELECTOR
         case TooLarge():

@@ -62,7 +62,9 @@ class KubernetesExecutor:
     async def _scan(self, resource: Resource, params: KubernetesParams, scans: Sequence[Scan]) -> CandyError | None:
         """Pass every object to every scan. Returns the error if the objects cannot be listed."""
         try:
-            async for objects in self._listing.pages(resource, params.scope(), params.label_selector.strip()):
+            async for objects in self._listing.pages(
+                resource, params.selected_namespace(), params.label_selector.strip()
+            ):
                 self._seen = True
                 await asyncio.to_thread(_inspect, resource, objects, scans)
         except CandyError as error:

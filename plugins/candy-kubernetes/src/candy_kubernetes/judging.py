@@ -99,7 +99,7 @@ def _core(locale: Locale, msgid: str, nouns: Nouns, limit: Threshold, **values: 
 
 
 def _nothing(nouns: Nouns, params: KubernetesParams, locale: Locale) -> str:
-    namespace, selector = params.scope(), params.label_selector.strip()
+    namespace, selector = params.selected_namespace(), params.label_selector.strip()
     if selector:
         msgid = texts.NOTHING_SELECTED_IN if namespace else texts.NOTHING_SELECTED
     else:
@@ -110,7 +110,7 @@ def _nothing(nouns: Nouns, params: KubernetesParams, locale: Locale) -> str:
 def head_of(params: KubernetesParams) -> list[str]:
     """The first lines of ``details``: what was checked."""
     head = [f"Check: {params.check}"]
-    if namespace := params.scope():
+    if namespace := params.selected_namespace():
         head.append(f"Namespace: {namespace}")
     if selector := params.label_selector.strip():
         head.append(f"Label Selector: {selector}")

@@ -60,7 +60,7 @@ class KubernetesParams:
         if self.namespace and self.check is CheckName.NODES:
             raise Mismatch("expected no namespace with the check nodes: nodes have none")
 
-    def scope(self) -> str | None:
+    def selected_namespace(self) -> str | None:
         """The namespace to check; ``None`` for all of them."""
         return self.namespace or None
 
@@ -76,4 +76,4 @@ _CHECKS_WITH: Final = {
 
 def list_key(params: KubernetesParams) -> tuple[str, str | None, str]:
     """Items of a task with the same key check the same objects, which are listed once for all of them."""
-    return (params.check, params.scope(), params.label_selector.strip())
+    return (params.check, params.selected_namespace(), params.label_selector.strip())

@@ -58,7 +58,7 @@ NOTHING_SELECTED = "there are no {nouns} to check with {selector}"
 NOTHING_SELECTED_IN = "there are no {nouns} to check with {selector} in namespace {namespace}"
 
 # Why a check failed.
-NO_CLUSTER = "there is no Kubernetes cluster to check: {why}"
+NO_CLUSTER = "there is no cluster to check: {why}"
 UNREACHABLE = "the Kubernetes cluster is unreachable: {why}"
 TIMED_OUT = "the Kubernetes cluster did not respond in time: {why}"
 UNAUTHENTICATED = "the Kubernetes cluster does not accept the agent's credential (401)"
