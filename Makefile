@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench lock servers install clean
+.PHONY: help demo run test check docs bench lock release servers install clean
 
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
@@ -28,12 +28,18 @@ test: $(STAMP) ## all tests; what has no server is skipped with a reason (the fi
 check: $(STAMP) ## lint, format, types, which module imports which, licences, changelog
 	@tools/setup/check.sh
 
+docs: $(STAMP) ## write the generated parts of the documents anew: tables of settings, the picture
+	@$(PYTHON) -m candy_docs
+
 bench: $(STAMP) servers ## how fast, against others that do the same work on this machine; some eight minutes
 	@tools/setup/servers.sh --optional --kube
 	@$(PYTHON) -m candy_bench $(ARGS)
 
 lock: ## resolve every dependency anew into requirements.lock
 	@tools/setup/lock.sh $(ARGS)
+
+release: $(STAMP) ## a release of VERSION=X.Y.Z, built and checked; uploads nothing (ARGS=--dry-run: changes nothing)
+	@tools/setup/release.sh $(VERSION) $(ARGS)
 
 install: $(STAMP) ## make .venv with the agent, its plugins and the tools, and nothing else
 

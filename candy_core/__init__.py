@@ -3,7 +3,12 @@
 What is listed in ``__all__`` is public and pinned by a test: it changes only with a changelog entry, and no name goes
 away without a deprecation. Authors of task stores import from :mod:`candy_core.task_store` besides, and tests from
 :mod:`candy_core.testing`. Every other module of this package is private.
+
+``Meta`` is msgspec's: ``Annotated[int, Meta(ge=1, le=9)]`` bounds a field of a params or settings class. The core
+checks the bound when it reads the field, and the OpenAPI document shows it.
 """
+
+from msgspec import Meta
 
 from candy_core.codec import Mismatch, dumps, encode, loads, params_reader, to_json, tolerant_reader
 from candy_core.errors import (
@@ -39,6 +44,7 @@ from candy_core.ports.executor import BatchExecutor, Executor, ExecutorSpec, Ite
 from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Reporter, ReporterSpec, Retry
 from candy_core.ports.rule_backend import Absent, Anything, Expect, RuleBackend, RuleBackendSpec, Version
 from candy_core.version import __version__
+from candy_core.yaml_reader import read_yaml
 
 __all__ = [  # noqa: RUF022  # grouped by audience, sorted within a group
     # every plugin
@@ -52,12 +58,14 @@ __all__ = [  # noqa: RUF022  # grouped by audience, sorted within a group
     "hookimpl",
     # settings and params
     "HttpUrl",
+    "Meta",
     "Mismatch",
     "Problem",
     "dumps",
     "encode",
     "loads",
     "params_reader",
+    "read_yaml",
     "to_json",
     "tolerant_reader",
     # executors

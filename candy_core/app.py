@@ -1,17 +1,12 @@
-"""The composition root: what the agent is made of, in which order it is opened, and closed in reverse."""
+"""The composition root: creates the parts of the agent, starts them in order, and closes them in reverse."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
-import signal
 import socket
 import ssl
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -25,7 +20,7 @@ from candy_core.config.settings import Address, Settings
 from candy_core.delivery import DeliveryService
 from candy_core.engine import Engine, EngineLimits
 from candy_core.errors import SettingsError
-from candy_core.heartbeat import HeartbeatService, Vitals, hands_over_key
+from candy_core.heartbeat import HeartbeatService, HeartbeatSources, hands_over_key
 from candy_core.hosting import PluginHost
 from candy_core.hosting.health import Timing
 from candy_core.hosting.plugin_settings import PluginSettings
@@ -43,93 +38,33 @@ from candy_core.web.listener import listening
 from candy_core.web.services import Services
 
 SHUTDOWN_SECONDS = 4.7
-"""What a shutdown may take beyond the grace for running tasks: cancelling the rest, flushing, closing, leaving.
+"""Time limit of a shutdown beyond the grace for running tasks: canceling the rest, flushing, closing, exit.
 
-Section 6 gives 5 s; a machine with much to do is late now and then.
+Contract section 6 allows 5 s; a busy machine is late sometimes.
 """
-CLOSING_SECONDS = 2.0
-"""The part of it in which connections and plugins are closed."""
-LEAVING_SECONDS = 0.3
-"""The last part of it, in which the interpreter ends."""
-
-
-def serve(configuration: Configuration) -> int:
-    """Run the agent until SIGTERM or SIGINT, and give the exit status.
-
-    Raises :class:`SettingsError` for what only shows when the parts are put together.
-    """
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        code = runner.run(_serve(configuration))
-        _end_the_process(code, LEAVING_SECONDS)
-    return code
-
-
-def _end_the_process(code: int, seconds: float) -> None:
-    """Leave after ``seconds`` even where a plugin's thread, or a call that ignores its cancellation, still goes on.
-
-    The event loop and the interpreter would wait for either, for as long as it takes.
-    """
-
-    def leave() -> None:
-        structlog.get_logger("candy").error("forced_exit", detail="a plugin's call or thread that does not end")
-        os._exit(code)
-
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # an extra: the agent works without it, only slower
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-async def _serve(configuration: Configuration) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # By default there are six threads on two processors: six calls of a plugin would hold up every look-up of a name.
-    loop.set_default_executor(ThreadPoolExecutor(configuration.settings.max_concurrent + 32, "candy"))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Not before the loop turns: while plugins are imported it hears nothing, and a plain handler does.
-        loop.call_soon(loop.add_signal_handler, number, stop.set)
-    async with running(configuration) as agent:
-        _settle_collector()
-        await stop.wait()
-        _end_the_process(0, configuration.settings.shutdown_grace + SHUTDOWN_SECONDS)
-        await agent.shut_down()
-    return 0
-
-
-def _settle_collector() -> None:
-    """Keep the collector of cycles from looking again and again at what stays for good, modules above all.
-
-    And let it look less often: what comes and goes here is freed without it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+CLOSE_SECONDS = 2.0
+"""The part of it for closing connections and plugins."""
+EXIT_SECONDS = 0.3
+"""The last part of it, for the exit of the interpreter."""
 
 
 @frozen(kw_only=True)
 class Agent:
-    """A running agent. ``address`` is where it really listens."""
+    """A running agent. ``address`` is the one that it listens on."""
 
     services: Services
     address: Address
 
     @property
     def url(self) -> str:
-        """The root of the REST API, as this machine reaches it."""
+        """The URL of the REST API, as seen from this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.address.host, self.address.host)  # noqa: S104  # a name
         return f"{'https' if self.services.settings.tls else 'http'}://{host}:{self.address.port}"
 
     async def shut_down(self) -> None:
-        """Take no more work, let tasks and writes of rules end within the grace, stop the rest, send what is due."""
+        """Accept no more work, let tasks and rule writes end within the grace, cancel the rest, flush deliveries."""
         services = self.services
-        end = time.monotonic() + services.settings.shutdown_grace + SHUTDOWN_SECONDS - CLOSING_SECONDS - LEAVING_SECONDS
+        end = time.monotonic() + services.settings.shutdown_grace + SHUTDOWN_SECONDS - CLOSE_SECONDS - EXIT_SECONDS
         async with asyncio.TaskGroup() as group:
             group.create_task(services.engine.drain(services.settings.shutdown_grace))
             group.create_task(services.rules.drain(services.settings.shutdown_grace))
@@ -138,10 +73,10 @@ class Agent:
 
 @asynccontextmanager
 async def running(configuration: Configuration) -> AsyncIterator[Agent]:
-    """An agent that runs for as long as the context is held.
+    """An agent that runs inside the context.
 
-    Raises :class:`SettingsError` where it cannot be put together: an address in use, a required plugin with wrong
-    settings, a task store that is not installed.
+    Raises :class:`SettingsError` if it cannot start: an address in use, a required plugin with wrong settings, a task
+    store that is not installed.
     """
     started = time.monotonic()
     settings = configuration.settings
@@ -151,17 +86,17 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
     credentials = Credentials(settings, agent_key=lambda: keys.generated, files=configuration.secret_files)
     registry = discover(blocked=settings.plugins_blocked)
     plugin_settings = PluginSettings(configuration, registry)
-    plugin_settings.require(settings.plugins_required)  # one that fails later only shows in /ready
+    plugin_settings.require(settings.plugins_required)  # a later failure only shows in /ready
     for warning in plugin_settings.warnings:
         log.warning("configuration", detail=warning)
     if keys.generated is not None and not hands_over_key(settings):
-        way = "set CANDY_API_KEY, or CANDY_SERVER_URL to hand it to Candy-Server"
+        advice = "set CANDY_API_KEY, or CANDY_SERVER_URL to send it to Candy-Server"
         if settings.server_url is not None:
-            way = (
+            advice = (
                 "it is not sent to another machine over plain http: set CANDY_API_KEY, give CANDY_SERVER_URL an https"
                 " address, or allow it with CANDY_HEARTBEAT_KEY_PLAINTEXT=true"
             )
-        log.warning("configuration", detail=f"nobody knows the agent's key: {way}")
+        log.warning("configuration", detail=f"no client can know the agent's generated key: {advice}")
 
     def context(plugin: str) -> PluginContext:
         return PluginContext(
@@ -183,7 +118,7 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
         required=settings.plugins_required,
         metrics=metrics,
         logger=log,
-        timing=Timing(leave=0.4 * CLOSING_SECONDS, cancel=0.1 * CLOSING_SECONDS),
+        timing=Timing(close=0.4 * CLOSE_SECONDS, cancel=0.1 * CLOSE_SECONDS),
     )
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(_open_store(settings, registry, plugin_settings, context))
@@ -204,22 +139,22 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
             worker=f"{settings.agent_id}/{socket.gethostname()}",
         )
 
-        def changed(current: RuntimeSettings) -> None:
+        def apply(current: RuntimeSettings) -> None:
             log_output.set_level(current.log_level)
             engine.limits_changed()
 
-        runtime.subscribe(changed)
-        where = [settings.listen]
+        runtime.subscribe(apply)
+        listen = [settings.listen]
         heartbeat = HeartbeatService(
             settings=settings,
             runtime=runtime,
-            vitals=Vitals(
+            sources=HeartbeatSources(
                 counts=engine.counts,
                 stalled=lambda: engine.stalled,
                 plugins=lambda: [PluginBrief(name=p.name, version=p.version, state=p.state) for p in host.plugins()],
                 required_down=host.required_down,
                 executors=lambda: sorted({hosted.name for hosted in host.executors.values()}),
-                listen=lambda: where[0],
+                listen=lambda: listen[0],
                 agent_key=lambda: keys.generated,
                 probes=host.cluster_probes,
             ),
@@ -245,16 +180,16 @@ async def running(configuration: Configuration) -> AsyncIterator[Agent]:
             starting=lambda: not opened.is_set(),
         )
         await stack.enter_async_context(LoopWatchdog(packages=registry.packages, metrics=metrics, logger=log))
-        # Each part works through the ones before it, so each is let go before them.
+        # Each part uses the ones before it, and is closed before them.
         for part in (host.run, delivery.run, engine.run):
             await stack.enter_async_context(_in_background(part))
-        where[0] = await stack.enter_async_context(listening(services, shutdown_timeout=0.25 * CLOSING_SECONDS))
+        listen[0] = await stack.enter_async_context(listening(services, shutdown_timeout=0.25 * CLOSE_SECONDS))
         await stack.enter_async_context(_in_background(heartbeat.run))
-        log.info("listening", address=str(where[0]), version=__version__, agent_id=settings.agent_id)
+        log.info("listening", address=str(listen[0]), version=__version__, agent_id=settings.agent_id)
         await host.opened()
         opened.set()
         log.info("ready", plugins={record.name: record.state for record in host.plugins()})
-        yield Agent(services=services, address=where[0])
+        yield Agent(services=services, address=listen[0])
         log.info("stopping")
 
 
@@ -281,15 +216,15 @@ async def _open_store(
     announced = registry.task_stores.get(settings.task_store)
     if announced is None:
         known = ", ".join(["memory", *sorted(registry.task_stores)])
-        raise SettingsError(f"CANDY_TASK_STORE: no task store {settings.task_store} is installed; there are {known}")
+        raise SettingsError(f"CANDY_TASK_STORE: no task store {settings.task_store} is installed; installed: {known}")
     own = plugin_settings.read(announced.plugin, announced.spec.settings)
-    async with announced.spec.open(context(announced.plugin), own, limits) as store_of_plugin:
-        yield store_of_plugin
+    async with announced.spec.open(context(announced.plugin), own, limits) as plugin_store:
+        yield plugin_store
 
 
 @asynccontextmanager
 async def _in_background(part: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run a part for as long as the context is held, and cancel it at the end. Its failure ends the agent."""
+    """Run a part inside the context, and cancel it at the end. Its failure ends the agent."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(part())
         try:

@@ -1,6 +1,6 @@
-"""The command line. Only ``serve`` logs; every other command keeps standard output for its answer (section 7).
+"""The command line. Only ``serve`` logs; other commands use standard output for their result (contract section 7).
 
-What a command needs is imported when it runs: ``--version`` waits for no web server.
+Commands import what they need when they run, so that ``--version`` does not import a web server.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from candy_core.config import Configuration
     from candy_core.registry import PluginRecord
 
-_WRONG_SETTINGS = 2
-_WRONG_PLUGIN_SETTINGS = 1
+_SETTINGS_ERROR = 2
+_PLUGIN_SETTINGS_ERROR = 1
 
 _config = click.option(
     "--config",
@@ -38,7 +38,7 @@ _config = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
-    """Candy Agent: runs inspection tasks and reports what it found."""
+    """Candy Agent: runs inspection tasks and reports the results."""
 
 
 @main.command()
@@ -46,33 +46,33 @@ def main() -> None:
 def serve(file: Path | None) -> None:
     """Run the agent until SIGTERM or SIGINT.
 
-    Exits with 0 after an orderly end, with 2 where the configuration cannot be used.
+    Exits with 0 after an orderly shutdown, with 2 if the configuration cannot be used.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):  # a container's first process hears only what it has a handler for
-        signal.signal(number, lambda *_: os._exit(0))  # nothing has begun; the event loop replaces it when it turns
+    for number in (signal.SIGTERM, signal.SIGINT):  # a container's first process ignores signals without a handler
+        signal.signal(number, lambda *_: os._exit(0))  # nothing has started; the event loop replaces it
     configuration = _load(file)
     from candy_core import log_output
 
     log_output.configure(configuration.settings.log_level)
-    from candy_core.app import serve as run
     from candy_core.faults import leaves
+    from candy_core.process import serve as run
 
     code = 0
-    refused: list[BaseException] = []
+    settings_errors: list[BaseException] = []
     try:
         code = run(configuration)
-    except* SettingsError as errors:  # within a group where it comes out of a part that was already running
-        refused.extend(leaves(errors))
-    if refused:
-        _refuse(*refused)
+    except* SettingsError as errors:  # in a group if raised inside a running part
+        settings_errors.extend(leaves(errors))
+    if settings_errors:
+        _exit_with(*settings_errors)
     sys.exit(code)
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer as GET /api/v1/plugins does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON of GET /api/v1/plugins.")
 @_config
 def plugins(file: Path | None, as_json: bool) -> None:
-    """List what is installed, and what is wrong with it. Nothing is connected to."""
+    """List the installed plugins and their errors. Connects to nothing."""
     configuration = _load(file)
     _silence()
     import attrs
@@ -98,10 +98,9 @@ def plugins(file: Path | None, as_json: bool) -> None:
 @main.command("check-config")
 @_config
 def check_config(file: Path | None) -> None:
-    """Check the configuration and print what is in effect, secrets masked.
+    """Check the configuration and print the effective one, with secrets masked.
 
-    Exits with 2 where the agent would not start, with 1 where a plugin would fail; both are told on standard error,
-    warnings too.
+    Exits with 2 if the agent would not start, with 1 if a plugin would fail. Errors and warnings go to standard error.
     """
     configuration = _load(file)
     _silence()
@@ -119,8 +118,8 @@ def check_config(file: Path | None) -> None:
             effective[plugin] = {}
             for kind in kinds:
                 effective[plugin].update(to_json(settings.read(plugin, kind)))  # type: ignore[arg-type]  # a record: an object
-    answer = {**to_json(configuration.settings), "plugins": effective}  # type: ignore[dict-item]  # the same
-    click.echo(json.dumps(masked(answer), ensure_ascii=False, indent=2))
+    result = {**to_json(configuration.settings), "plugins": effective}  # type: ignore[dict-item]  # the same
+    click.echo(json.dumps(masked(result), ensure_ascii=False, indent=2))
     for warning in settings.warnings:
         click.echo(f"warning: {warning}", err=True)
     for error in wrong.values():
@@ -129,8 +128,8 @@ def check_config(file: Path | None) -> None:
         KeyRing(configuration.settings.api_key, configuration.settings.api_keys_file)
         settings.require(configuration.settings.plugins_required)
     except SettingsError as error:
-        _refuse(error)
-    sys.exit(_WRONG_PLUGIN_SETTINGS if wrong else 0)
+        _exit_with(error)
+    sys.exit(_PLUGIN_SETTINGS_ERROR if wrong else 0)
 
 
 def _load(file: Path | None) -> Configuration:
@@ -139,12 +138,12 @@ def _load(file: Path | None) -> Configuration:
     try:
         return load_configuration(file, os.environ, hostname=socket.gethostname())
     except SettingsError as error:
-        _refuse(error)
+        _exit_with(error)
 
 
-def _refuse(*errors: BaseException) -> NoReturn:
+def _exit_with(*errors: BaseException) -> NoReturn:
     click.echo(f"candy-agent: {'; '.join(map(str, errors))}", err=True)
-    sys.exit(_WRONG_SETTINGS)
+    sys.exit(_SETTINGS_ERROR)
 
 
 def _silence() -> None:
@@ -155,7 +154,7 @@ def _silence() -> None:
 
 def _table(records: Sequence[PluginRecord]) -> str:
     if not records:
-        return "No plugins are installed. Install one beside the agent, candy-prometheus for example."
+        return "No plugins are installed. Install one next to the agent, for example candy-prometheus."
     head = ("NAME", "STATE", "DISTRIBUTION", "PROVIDES")
     rows = [
         (record.name, record.state.value, f"{record.distribution} {record.version}", ", ".join(record.provides) or "-")

@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line on standard output, structlog's and the standard library's alike.
+"""Logging: one JSON object per line on standard output, for structlog and the standard library.
 
-A line has ``time`` (RFC 3339, UTC), ``level``, ``event``, ``logger``, what is bound (``task_id``, ``item_id``,
-``plugin`` …), and ``exception`` with the traceback as one text. Only ``serve`` logs (contract section 7).
+A line has ``time`` (RFC 3339, UTC), ``level``, ``event``, ``logger``, the bound values (``task_id``,
+``item_id``, ``plugin`` …), and ``exception`` with the traceback. Only ``serve`` logs (contract section 7).
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|store[_-]?key|authorization|cookie", re.IGNORECASE
 )
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_RECORD_DEPTH = 6
-"""How deep a value is looked into for secrets; what lies deeper is not logged."""
+_MAX_DEPTH = 6
+"""How deep a value is searched for secrets; deeper values are not logged."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure(level: LogLevel = LogLevel.INFO, *, stream: BinaryIO | None = None) -> None:
     """Send every log line to ``stream``, by default standard output."""
-    lines = _Lines(stream or sys.stdout.buffer)
+    writer = _LineWriter(stream or sys.stdout.buffer)
     set_level(level)
     structlog.configure(
         processors=[merge_contextvars, render],
         wrapper_class=_SwitchableLogger,
-        logger_factory=lines.named,
+        logger_factory=writer.named,
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
@@ -50,20 +50,20 @@ def configure(level: LogLevel = LogLevel.INFO, *, stream: BinaryIO | None = None
     for handler in root.handlers[:]:
         if isinstance(handler, _Handler):
             root.removeHandler(handler)
-    root.addHandler(_Handler(lines))
+    root.addHandler(_Handler(writer))
 
 
 def silence() -> None:
-    """Log nothing: for the commands that keep standard output for their answer."""
+    """Log nothing: for commands that use standard output for their result."""
     structlog.configure(
-        processors=[_drop], wrapper_class=_SwitchableLogger, logger_factory=_Lines(sys.stderr.buffer).named
+        processors=[_drop], wrapper_class=_SwitchableLogger, logger_factory=_LineWriter(sys.stderr.buffer).named
     )
     set_level(LogLevel.CRITICAL)
     logging.getLogger().addHandler(logging.NullHandler())
 
 
 def set_level(level: LogLevel) -> None:
-    """Log from ``level`` on, at once and in every logger, those that are already bound included."""
+    """Set the level of every logger at once, including those that are already bound."""
     for name, method in vars(structlog.make_filtering_bound_logger(level.number)).items():
         if not name.startswith("__"):
             setattr(_SwitchableLogger, name, method)
@@ -71,16 +71,16 @@ def set_level(level: LogLevel) -> None:
 
 
 def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
-    """structlog's last processor: the line as JSON, secrets masked. Never raises."""
+    """The last structlog processor: the line as JSON, with secrets masked. Never raises."""
     line: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _LEVELS.get(method, method),
         "logger": event.pop("logger", None) or getattr(logger, "name", "candy"),
-        "event": _masked(event.pop("event", ""), _RECORD_DEPTH),
+        "event": _masked(event.pop("event", ""), _MAX_DEPTH),
     }
     exception = _traceback(event.pop("exc_info", None))
     for key, value in event.items():
-        line[key] = _hidden(value) if _is_secret(key) else _masked(value, _RECORD_DEPTH)
+        line[key] = _hidden(value) if _is_secret(key) else _masked(value, _MAX_DEPTH)
     if exception:
         line["exception"] = _masked(exception, 1)
     try:
@@ -90,29 +90,29 @@ def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
 
 
 def masked(value: Any) -> Any:
-    """A JSON value without what must not be seen, as it would be logged."""
+    """A JSON value with secrets masked, as in the log."""
     return _masked(value, 100)
 
 
 class _SwitchableLogger(structlog.BoundLoggerBase):
-    """A filtering logger whose methods :func:`set_level` exchanges.
+    """A filtering logger whose methods are replaced by :func:`set_level`.
 
-    structlog's own are one class for each level, and a logger that is bound and cached keeps its class. Exchanging the
-    methods of one class changes the level of them all, and a line below it still costs no more than a call.
+    structlog has one class per level, and a bound, cached logger keeps its class. Replacing the methods of one class
+    changes the level of all loggers, and a line below the level still costs only a call.
     """
 
 
-class _Lines:
-    """Writes lines. One that cannot be written is lost: a log that is full or closed must not stop the agent."""
+class _LineWriter:
+    """Writes lines. A line that cannot be written is lost: a full disk or a closed pipe must not stop the agent."""
 
     def __init__(self, stream: BinaryIO, name: str = "candy", lock: threading.Lock | None = None) -> None:
         self.name = name
         self._stream = stream
         self._lock = lock or threading.Lock()
 
-    def named(self, *names: Any) -> _Lines:
-        """structlog's logger factory: what ``get_logger`` is given is the logger's name."""
-        return _Lines(self._stream, str(names[0]), self._lock) if names else self
+    def named(self, *names: Any) -> _LineWriter:
+        """structlog's logger factory: the argument of ``get_logger`` is the logger's name."""
+        return _LineWriter(self._stream, str(names[0]), self._lock) if names else self
 
     def msg(self, line: bytes) -> None:
         try:
@@ -127,18 +127,18 @@ class _Lines:
 
 
 class _Handler(logging.Handler):
-    """Passes on what libraries log with the standard library."""
+    """Forwards records of the standard library's ``logging``."""
 
-    def __init__(self, lines: _Lines) -> None:
+    def __init__(self, writer: _LineWriter) -> None:
         super().__init__()
-        self._lines = lines
+        self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             event: dict[str, Any] = {"logger": record.name, "event": record.getMessage(), "exc_info": record.exc_info}
             event = dict(merge_contextvars(None, record.levelname.lower(), event))
-            self._lines.msg(render(self._lines, record.levelname.lower(), event))
-        except Exception:  # noqa: BLE001  # a record whose message and arguments do not fit: logging's own way to tell
+            self._writer.msg(render(self._writer, record.levelname.lower(), event))
+        except Exception:  # noqa: BLE001  # message and arguments that do not match: logging reports them
             self.handleError(record)
 
 
@@ -159,7 +159,7 @@ def _hidden(value: object) -> object:
 
 
 def _masked(value: Any, depth: int) -> Any:
-    """The value without what must not be seen: Secrets, values under telling keys, and passwords within addresses."""
+    """The value with secrets masked: Secret objects, values of keys like ``password``, and passwords in URLs."""
     if isinstance(value, str):
         return _URL_PASSWORD.sub(Secret.MASK, value) if "://" in value and "@" in value else value
     if value is None or isinstance(value, bool | int | float):
@@ -177,7 +177,7 @@ def _masked(value: Any, depth: int) -> Any:
 
 
 def _text(value: object) -> str:
-    """For what is no JSON value: a Secret comes out masked, since its ``str`` is."""
+    """Text for a value that is not JSON. A Secret is masked, since its ``str`` is."""
     try:
         if isinstance(value, BaseException):
             text = f"{type(value).__name__}: {value}"

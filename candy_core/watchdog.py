@@ -1,8 +1,8 @@
-"""Notices when the event loop stands still, and says whose code it stands in.
+"""Detects a blocked event loop and the plugin that blocks it.
 
-All plugins share one loop, so that one which blocks it (``time.sleep``, a synchronous client, a long computation) stops
-everything. A thread of its own looks four times a second whether the loop has ticked; where it has not, the innermost
-frame of a plugin's package on the loop's stack names the culprit.
+All plugins share one loop, so a plugin that blocks it (``time.sleep``, a synchronous client, a long computation) stops
+everything. A thread checks four times a second whether the loop has ticked. If not, the innermost frame of a plugin's
+package on the loop's stack identifies the plugin.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Self
 from candy_core.metrics import Metrics
 from candy_core.ports.context import Logger
 
-NOBODY = ""
-"""The metric's label where no plugin was on the stack."""
+NO_PLUGIN = ""
+"""The metric's label if no plugin is on the stack."""
 
 
 class LoopWatchdog:
-    """Watches the running loop from entering to leaving; an async context manager.
+    """Watches the running loop; an async context manager.
 
-    ``packages`` gives the plugin of an import package (:attr:`Registry.packages`). A stand-still of more than
-    ``threshold`` seconds is logged once, with the place, while it still lasts, and counted; its length is logged when
-    it is over. ``interval``: seconds between two looks.
+    ``packages`` maps import packages to plugins (:attr:`Registry.packages`). A block of more than ``threshold`` seconds
+    is counted, and logged with its location while it lasts; its length is logged at its end. ``interval`` is the time
+    between two checks, in seconds.
     """
 
     def __init__(
@@ -69,61 +69,61 @@ class LoopWatchdog:
         if self._handle is not None:
             self._handle.cancel()
         if self._thread is not None:
-            self._thread.join(self._interval)  # it wakes at once; and plugins may hold every thread of the loop's pool
+            self._thread.join(self._interval)  # not in the loop's thread pool: plugins may occupy all of it
 
     def _schedule(self) -> None:
         self._handle = asyncio.get_running_loop().call_later(self._interval, self._tick)
 
     def _tick(self) -> None:
-        """In the loop."""
+        """Runs in the loop."""
         now = self._clock()
-        still = now - self._last
-        if still > self._threshold:
+        elapsed = now - self._last
+        if elapsed > self._threshold:
             if self._claim(self._last):
-                # The thread did not get to run: C code that keeps the interpreter's lock, or a suspended machine.
-                self._count(NOBODY, "not seen")
-            self._logger.warning("event_loop_recovered", seconds=round(still, 2))
-        self._metrics.loop_lag.set(max(0.0, still - self._interval))
+                # The thread could not run: C code that holds the interpreter lock, or a suspended machine.
+                self._report(NO_PLUGIN, "unknown")
+            self._logger.warning("event_loop_recovered", seconds=round(elapsed, 2))
+        self._metrics.loop_lag.set(max(0.0, elapsed - self._interval))
         with self._lock:
             self._last = now
         self._schedule()
 
     def _watch(self, loop_thread: int) -> None:
-        """In the thread."""
+        """Runs in the thread."""
         while not self._stop.wait(self._interval):
             last = self._last
             if self._clock() - last <= self._threshold or self._reported == last:
                 continue
             frame = sys._current_frames().get(loop_thread)
-            plugin, place = self._culprit(frame)
-            del frame  # it would keep alive what the loop works on
+            plugin, location = self._blocking_plugin(frame)
+            del frame  # it would keep the loop's objects alive
             if self._claim(last):
-                self._count(plugin, place)
+                self._report(plugin, location)
 
     def _claim(self, last: float) -> bool:
-        """Whether the stand-still since ``last`` still lasts, else the frame tells nothing, and is not counted yet."""
+        """Whether the block since ``last`` still lasts, so that its frame is valid, and has not been reported yet."""
         with self._lock:
             if self._reported == last or self._last != last:
                 return False
             self._reported = last
             return True
 
-    def _count(self, plugin: str, place: str) -> None:
+    def _report(self, plugin: str, location: str) -> None:
         self._metrics.loop_blocked.labels(plugin).inc()
-        self._logger.warning("loop_blocked", plugin=plugin or None, place=place)
+        self._logger.warning("event_loop_blocked", plugin=plugin or None, location=location)
 
-    def _culprit(self, innermost: FrameType | None) -> tuple[str, str]:
-        """The plugin whose frame is innermost, and the place in it; without one the innermost place of all."""
+    def _blocking_plugin(self, innermost: FrameType | None) -> tuple[str, str]:
+        """The plugin with the innermost frame, and its location; without a plugin the innermost location."""
         frame = innermost
         while frame is not None:
             plugin = self._owner(str(frame.f_globals.get("__name__")))
             if plugin is not None:
-                return plugin, _place(frame)
+                return plugin, _location(frame)
             frame = frame.f_back
-        return NOBODY, "nowhere" if innermost is None else _place(innermost)
+        return NO_PLUGIN, "unknown" if innermost is None else _location(innermost)
 
     def _owner(self, module: str) -> str | None:
-        """The plugin of the longest package that ``module`` lies in."""
+        """The plugin of the longest package that contains ``module``."""
         while module:
             if module in self._packages:
                 return self._packages[module]
@@ -131,5 +131,5 @@ class LoopWatchdog:
         return None
 
 
-def _place(frame: FrameType) -> str:
+def _location(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_qualname}"

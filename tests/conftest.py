@@ -1,4 +1,4 @@
-"""Plugins as real distributions: a package and its metadata, written into a folder on ``sys.path``."""
+"""Plugins as installed distributions: a package and its metadata in a folder on ``sys.path``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Shelf:
         self.folder = folder
         installed = importlib_metadata.entry_points(group="candy")
         self.elsewhere = tuple(entry.dist.metadata["Name"] for entry in installed if entry.dist)
-        """The distributions with plugins that this environment has anyway: a test may block them."""
+        """The distributions with plugins that are installed in this environment: a test may block them."""
 
     def install(
         self,
@@ -78,7 +78,7 @@ class Shelf:
         entry: str | None = None,
         prelude: bool = True,
     ) -> str:
-        """Write a distribution whose entry point ``plugin`` names a package with ``source``; gives the package."""
+        """Write a distribution whose entry point ``plugin`` names a package with ``source``. Returns the package."""
         distribution = distribution or f"shelf-{plugin.replace('_', '-')}"
         package = distribution.replace("-", "_").replace(".", "_")
         root = self.folder / package
@@ -89,7 +89,7 @@ class Shelf:
         return package
 
     def describe(self, distribution: str, version: str, entry_points: str, requires: Sequence[str] = ()) -> Path:
-        """Write a distribution's metadata alone."""
+        """Write only a distribution's metadata."""
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(exist_ok=True)
         lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
@@ -102,7 +102,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    """A folder on ``sys.path`` that takes distributions; what was imported from it is forgotten afterwards."""
+    """A folder on ``sys.path`` for distributions. Modules imported from it are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     sys.path.insert(0, str(folder))
@@ -119,19 +119,19 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 @pytest.fixture
 def captured() -> LogCapture:
-    """What ``logger`` was given, in ``entries``."""
+    """Captures the entries of ``logger``."""
     return LogCapture()
 
 
 @pytest.fixture
 def logger(captured: LogCapture) -> Logger:
-    """A logger that remembers."""
+    """A logger whose entries are captured."""
     wrapper = structlog.make_filtering_bound_logger(0)
-    made: Any = structlog.wrap_logger(None, processors=[captured], wrapper_class=wrapper)
-    return made.bind()  # type: ignore[no-any-return]  # structlog types its proxies loosely
+    wrapped: Any = structlog.wrap_logger(None, processors=[captured], wrapper_class=wrapper)
+    return wrapped.bind()  # type: ignore[no-any-return]  # structlog types its proxies loosely
 
 
 @pytest.fixture
 def context(logger: Logger) -> Any:
-    """Makes the context of a plugin."""
+    """Creates the context of a plugin."""
     return partial(plugin_context, logger=logger)

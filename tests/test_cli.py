@@ -1,5 +1,7 @@
-"""Contract §7: "Only `serve` logs, as JSON on stdout; every other command keeps stdout for its answer and `--version`
-prints it." Each test starts the command as a process of its own."""
+"""The command line, each command in a process of its own.
+
+Contract section 7: "Only `serve` logs, as JSON on stdout …; every other command keeps stdout for its answer …".
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def candy_executors():
 
 
 class Agent:
-    """The command, with plugins that lie in a folder of their own."""
+    """The command, with plugins in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +88,7 @@ def test_version_prints_the_version_and_nothing_else(agent: Agent) -> None:
     assert (answer.stdout, answer.stderr, answer.returncode) == (f"{__version__}\n", "", 0)
 
 
-def test_version_waits_for_no_web_server() -> None:
+def test_version_does_not_import_the_web_server() -> None:
     code = (
         "import sys; from candy_core.cli import main; main(['--version'], standalone_mode=False)\n"
         "print('aiohttp' in sys.modules)"
@@ -102,7 +104,7 @@ def test_help_names_the_commands(agent: Agent) -> None:
         assert command in answer.stdout
 
 
-def test_plugins_answers_json_alone_however_much_plugins_say(agent: Agent) -> None:
+def test_plugins_prints_only_json_even_if_plugins_print(agent: Agent) -> None:
     agent.install("hello", HELLO)
     agent.install("broken", "raise RuntimeError('no luck')")
     agent.install("exits", "import sys; sys.exit(3)")
@@ -143,7 +145,7 @@ def test_a_plugin_with_wrong_settings_is_listed_as_failed(agent: Agent) -> None:
     assert (hello["state"], hello["error"]) == ("failed", "CANDY_HELLO_TIMEOUT: expected a number")
 
 
-def test_check_config_prints_what_is_in_effect_with_secrets_masked(agent: Agent) -> None:
+def test_check_config_prints_the_effective_configuration_with_secrets_masked(agent: Agent) -> None:
     agent.install("hello", HELLO)
     file = agent.folder / "agent.toml"
     file.write_text(
@@ -158,7 +160,7 @@ def test_check_config_prints_what_is_in_effect_with_secrets_masked(agent: Agent)
     assert "CANDY_LOG_LEVLE: unknown variable; did you mean CANDY_LOG_LEVEL?" in answer.stderr
 
 
-def test_check_config_tells_a_wrong_plugin_from_a_wrong_core(agent: Agent) -> None:
+def test_check_config_distinguishes_plugin_errors_from_core_errors(agent: Agent) -> None:
     agent.install("hello", HELLO)
     wrong = agent("check-config", CANDY_HELLO_TIMEOUT="soon")
     assert wrong.returncode == 1
@@ -190,7 +192,7 @@ def test_a_wrong_configuration_is_one_line_on_stderr_and_exit_2(agent: Agent, co
     assert "CANDY_LISTEN" in answer.stderr
 
 
-def test_an_address_in_use_is_one_line_too(agent: Agent) -> None:
+def test_an_address_in_use_is_one_line_on_stderr(agent: Agent) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         answer = agent("serve", CANDY_LISTEN=address)
@@ -201,12 +203,12 @@ def test_an_address_in_use_is_one_line_too(agent: Agent) -> None:
 
 @pytest.mark.parametrize(
     ("given", "advice"),
-    [({}, "CANDY_SERVER_URL to hand it"), ({"CANDY_SERVER_URL": "http://0.0.0.0:1"}, "CANDY_HEARTBEAT_KEY_PLAINTEXT")],
+    [({}, "CANDY_SERVER_URL to send it"), ({"CANDY_SERVER_URL": "http://0.0.0.0:1"}, "CANDY_HEARTBEAT_KEY_PLAINTEXT")],
 )
-def test_a_key_that_nobody_can_know_is_warned_of(agent: Agent, given: dict[str, str], advice: str) -> None:
-    """Without a key the agent makes one. Contract §1: "only then, and only over https or loopback unless …" is it told.
+def test_a_generated_key_that_no_client_can_know_is_a_warning(agent: Agent, given: dict[str, str], advice: str) -> None:
+    """Contract §1: "only then, and only over https or loopback unless …" is the generated key sent.
 
-    Without Candy-Server there is nobody to tell; and 0.0.0.0 is no loopback address, though it leads here.
+    Without Candy-Server it is not sent at all. 0.0.0.0 is not a loopback address.
     """
     environ = {**agent.environ, "CANDY_LISTEN": "127.0.0.1:0", **given}
     command = [sys.executable, "-m", "candy_core", "serve"]
@@ -216,7 +218,7 @@ def test_a_key_that_nobody_can_know_is_warned_of(agent: Agent, given: dict[str, 
         while lines[-1]["event"] != "ready":
             lines.append(json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGTERM)
-    # Plugins that are installed here may warn, too: of a cluster that is missing, say.
+    # Installed plugins may log warnings too, for example of a missing cluster.
     (warning,) = [line for line in lines if (line["level"], line["event"]) == ("warning", "configuration")]
     assert "CANDY_API_KEY" in warning["detail"]
     assert advice in warning["detail"]

@@ -1,4 +1,4 @@
-"""Whose code the event loop stands in."""
+"""Detecting a blocked event loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lag(metrics: Metrics) -> float:
 
 @define
 class Clock:
-    """The watchdog's time, which stands still until a test moves it: whoever else uses the machine stops no loop."""
+    """The watchdog's clock, which only the test advances: a busy machine blocks no loop."""
 
     captured: LogCapture
     now: float = 0.0
@@ -38,13 +38,13 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def stand_still(self) -> None:
-        """Block the loop for 0.6 s of this time, and until the watchdog's thread has seen it."""
+    def block(self) -> None:
+        """Block the loop for 0.6 s of this clock, until the watchdog's thread has noticed."""
         before = len(self.captured.entries)
         self.now += 0.6
-        given_up = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while len(self.captured.entries) == before:
-            assert time.monotonic() < given_up, "the thread has not seen it"
+            assert time.monotonic() < deadline, "the thread has not noticed"
             time.sleep(0.005)
 
 
@@ -54,11 +54,11 @@ def clock(captured: LogCapture) -> Clock:
 
 
 BLOCKING = """
-def stay_here(stand_still):
-    stand_still()
+def block_here(block_loop):
+    block_loop()
 
-async def block(stand_still):
-    stay_here(stand_still)
+async def block(block_loop):
+    block_here(block_loop)
 
 @hookimpl
 def candy_executors():
@@ -66,7 +66,7 @@ def candy_executors():
 """
 
 
-async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
+async def test_a_plugin_that_blocks_the_loop_is_named_with_the_location(
     shelf: Any, logger: Logger, captured: LogCapture, clock: Clock
 ) -> None:
     package = shelf.install("blocking", BLOCKING)
@@ -77,29 +77,29 @@ async def test_a_plugin_that_blocks_the_loop_is_named_with_the_place(
     ):
         await asyncio.sleep(0.1)
         assert blocked(metrics, "blocking") == 0
-        await sys.modules[package].block(clock.stand_still)
+        await sys.modules[package].block(clock.block)
         await eventually(lambda: len(captured.entries) == 2)
         assert blocked(metrics, "blocking") == 1
         assert lag(metrics) >= 0.3
-        still, again = captured.entries
-        assert still["event"] == "loop_blocked"
-        assert still["plugin"] == "blocking"
-        assert still["place"].endswith(" stay_here")
-        assert "shelf_blocking/__init__.py:" in still["place"]
-        assert again["event"] == "event_loop_recovered"
-        assert again["seconds"] >= 0.5
+        blocked_entry, recovered = captured.entries
+        assert blocked_entry["event"] == "event_loop_blocked"
+        assert blocked_entry["plugin"] == "blocking"
+        assert blocked_entry["location"].endswith(" block_here")
+        assert "shelf_blocking/__init__.py:" in blocked_entry["location"]
+        assert recovered["event"] == "event_loop_recovered"
+        assert recovered["seconds"] >= 0.5
         await eventually(lambda: lag(metrics) < 0.1)
-        await sys.modules[package].block(clock.stand_still)
+        await sys.modules[package].block(clock.block)
         await eventually(lambda: blocked(metrics, "blocking") == 2)
 
 
-async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(
+async def test_a_block_in_a_library_is_attributed_to_the_calling_plugin(
     shelf: Any, logger: Logger, clock: Clock
 ) -> None:
     (shelf.folder / "shelf_kit.py").write_text("def spin(call): call()\n", encoding="utf-8")
     importlib.invalidate_caches()
     package = shelf.install(
-        "caller", "import shelf_kit\ndef work(stand_still):\n    shelf_kit.spin(lambda: stand_still())\nhookimpl(work)"
+        "caller", "import shelf_kit\ndef work(block_loop):\n    shelf_kit.spin(lambda: block_loop())\nhookimpl(work)"
     )
     module = importlib.import_module(package)
     metrics = Metrics("0")
@@ -108,53 +108,53 @@ async def test_a_library_that_a_plugin_calls_is_put_down_to_the_plugin(
         packages=packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock
     ):
         await asyncio.sleep(0.05)
-        module.work(clock.stand_still)
+        module.work(clock.block)
         await eventually(lambda: blocked(metrics, "caller") == 1)
     assert blocked(metrics, "other") == 0
 
 
-async def test_a_stand_still_of_the_agent_itself_is_put_down_to_nobody(
+async def test_a_block_in_the_agent_itself_is_attributed_to_no_plugin(
     logger: Logger, captured: LogCapture, clock: Clock
 ) -> None:
     metrics = Metrics("0")
     async with LoopWatchdog(packages={}, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock):
         await asyncio.sleep(0.05)
-        clock.stand_still()
+        clock.block()
         await eventually(lambda: blocked(metrics, "") == 1)
     assert captured.entries[0]["plugin"] is None
-    assert "test_watchdog.py:" in captured.entries[0]["place"]
+    assert "test_watchdog.py:" in captured.entries[0]["location"]
 
 
-async def test_a_stand_still_that_the_thread_could_not_see_is_counted_all_the_same(logger: Logger) -> None:
-    """C code that keeps the interpreter's lock stops the watchdog's thread too."""
+async def test_a_block_that_the_thread_could_not_see_is_counted(logger: Logger) -> None:
+    """C code that holds the interpreter lock stops the watchdog's thread too."""
     metrics = Metrics("0")
     now = 0.0
-    looked = 0
+    reads = 0
 
     def clock() -> float:
-        nonlocal looked
-        looked += 1
+        nonlocal reads
+        reads += 1
         return now
 
     async with LoopWatchdog(
         packages={}, metrics=metrics, logger=logger, threshold=1.0, interval=0.02, clock=clock
     ) as watchdog:
-        await eventually(lambda: looked > 4)
+        await eventually(lambda: reads > 4)
         before = blocked(metrics, "")
         now = 10.0
-        watchdog._tick()  # the loop's own look, before the thread has had its turn
+        watchdog._tick()  # the loop's own check, before the thread's
         await eventually(lambda: blocked(metrics, "") == before + 1)
     assert lag(metrics) > 5
 
 
-async def test_a_calm_loop_is_left_alone_and_the_thread_ends(
+async def test_a_running_loop_is_not_reported_and_the_thread_ends(
     logger: Logger, captured: LogCapture, clock: Clock
 ) -> None:
     async with LoopWatchdog(
         packages={}, metrics=Metrics("0"), logger=logger, threshold=0.5, interval=0.01, clock=clock
     ) as watchdog:
         assert any(thread.name == "loop-watchdog" for thread in threading.enumerate())
-        for _ in range(5):  # longer than the threshold, of which the loop takes each part in time
+        for _ in range(5):  # in sum longer than the threshold, with a tick in between
             clock.now += 0.4
             await eventually(lambda: watchdog._last == clock.now)
     await eventually(lambda: not any(thread.name == "loop-watchdog" for thread in threading.enumerate()))

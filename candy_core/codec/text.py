@@ -107,7 +107,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {json.dumps(key)[:80]} stands twice in one object")
+                raise ValueError(f"duplicate key {json.dumps(key)[:80]}")
             seen.add(key)
     return result
 

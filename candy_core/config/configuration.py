@@ -58,7 +58,7 @@ def load_configuration(file: Path | None, environ: Mapping[str, str], *, hostnam
         for bare in _BARE.values()
         if bare in variables and variables.get(f"CANDY_{bare}", variables[bare]) != variables[bare]
     )
-    values, labels = source.collect(Settings, content, _core_variables)
+    values, labels = source.collect(Settings, content, core_variables)
     values.setdefault("agent_id", hostname or "candy-agent")
     labels.setdefault("agent_id", "AGENT_ID (by default the host's name)")
     secret_paths = {
@@ -149,7 +149,7 @@ class Configuration:
         they cannot be had, since the plugin is failed or blocked: all of its variables pass.
         """
         prefixes = sorted(((f"CANDY_{name.upper()}_", name) for name in plugins), key=lambda pair: -len(pair[0]))
-        known = {variable for key in _CORE for variable in _core_variables(key)}
+        known = {variable for key in _CORE for variable in core_variables(key)}
         for prefix, name in prefixes:
             known.update(prefix + setting.upper() for setting in plugins[name] or ())
         warnings = []
@@ -248,7 +248,8 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _core_variables(key: str) -> tuple[str, ...]:
+def core_variables(key: str) -> tuple[str, ...]:
+    """The variables of a core setting, the one that wins first."""
     return (f"CANDY_{key.upper()}", _BARE[key]) if key in _BARE else (f"CANDY_{key.upper()}",)
 
 

@@ -1,4 +1,4 @@
-"""From the outbox to the reporters (contract section 4)."""
+"""Delivers results and events through the reporters (contract section 4)."""
 
 from candy_core.delivery.service import DeliveryService
 

@@ -1,4 +1,4 @@
-"""One attempt to deliver: bounded in time, whatever the reporter does."""
+"""One attempt to deliver, limited in time whatever the reporter does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from candy_core.ports.reporter import Answer, Delivered, Delivery, Refused, Repo
 
 
 class HostedReporter(Protocol):
-    """What the delivery needs of a reporter that the host holds open (:class:`candy_core.hosting.host.Hosted`)."""
+    """What is needed of a reporter that the host keeps open (:class:`candy_core.hosting.Hosted`)."""
 
     @property
     def plugin(self) -> str: ...
@@ -45,28 +45,29 @@ async def attempt(
     metrics: Metrics,
     logger: Logger,
 ) -> Answer:
-    """Try once, for at most ``seconds``; what is cancelled then has the patience of ``calls`` to end.
+    """Try once, for at most ``seconds``; a call canceled then has the grace of ``calls`` to end.
 
-    A plugin that is down, a reporter that raises and one that gives no answer in time are a :class:`Retry`; a reporter
-    that ignores its cancellation is abandoned, so that it cannot hold up the next delivery for ever.
+    If the plugin is down, or the reporter raises or gives no answer in time, the answer is :class:`Retry`. A reporter
+    that ignores its cancellation is abandoned, so that it cannot block the next delivery forever.
     """
     began = time.monotonic()
     log = logger.bind(plugin=hosted.plugin, reporter=hosted.name, task_id=delivery.task_id, delivery=delivery.id)
-    answer, word = await _answer(hosted, delivery, seconds, calls, log)
+    answer, label = await _answer(hosted, delivery, seconds, calls, log)
     metrics.delivery_seconds.labels(hosted.name).observe(time.monotonic() - began)
-    metrics.delivery_attempts.labels(hosted.name, word).inc()
+    metrics.delivery_attempts.labels(hosted.name, label).inc()
     return answer
 
 
 async def _answer(
     hosted: HostedReporter, delivery: Delivery, seconds: float, calls: Calls, log: Logger
 ) -> tuple[Answer, str]:
+    """The answer, and its label in the metrics."""
     try:
         reporter = await hosted.port()
     except CandyError as error:
         return Retry(f"the plugin {hosted.plugin} is down: {error}"), "down"
     except Exception:
-        log.exception("reporter_down")
+        log.exception("reporter_unavailable")
         return Retry(f"the plugin {hosted.plugin} could not be reached"), "fault"
     call = calls.start(_deliver(reporter, delivery))
     try:
@@ -86,8 +87,8 @@ async def _answer(
             return answer, "retry"
         case Refused():
             return answer, "refused"
-    log.error("reporter_answer_wrong", kind=type(answer).__name__)
-    return Retry("the reporter gave no answer that the agent knows"), "fault"
+    log.error("reporter_answer_invalid", kind=type(answer).__name__)
+    return Retry("the reporter gave an answer of an unknown type"), "fault"
 
 
 async def _deliver(reporter: Reporter, delivery: Delivery) -> Answer:
@@ -100,6 +101,6 @@ def _kind(fault: BaseException) -> str:
 
 
 def _secrets(hosted: HostedReporter, delivery: Delivery) -> tuple[Secret, ...]:
-    """What a fault of a reporter may have in its text: its settings' secrets, and what a task sent in headers."""
+    """What a reporter's exception may contain: secrets of its settings, and the callback's headers."""
     headers = delivery.callback.headers if delivery.callback is not None else {}
     return secrets_of(hosted.settings) + tuple(Secret(value) for value in headers.values())

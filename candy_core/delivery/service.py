@@ -1,8 +1,8 @@
 """Delivers results from the store through the reporters: attempts, retries and dead letters (contract section 4).
 
-A delivery is claimed from the store, tried once by its reporter, and then acknowledged, put back or dead-lettered. The
-store keeps it until then, so that a result is delivered at least once: a reporter sends the delivery's id along, by
-which the receiver recognizes a repetition.
+A delivery is claimed from the store, attempted once by its reporter, and then acknowledged, retried later or
+dead-lettered. The store keeps it until then, so a result is delivered at least once. The delivery's id is sent with
+it, so that the receiver can recognize a duplicate.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from uuid import uuid4
 
 from candy_core.backoff import Backoff
 from candy_core.codec import encode
-from candy_core.delivery.announcements import Announcements
 from candy_core.delivery.attempt import HostedReporter, attempt
+from candy_core.delivery.event_queue import EventQueue
 from candy_core.errors import Problem
 from candy_core.faults import secrets_of, traceback_of
-from candy_core.hosting.calls import PATIENCE, Calls
+from candy_core.hosting.calls import CANCEL_GRACE, Calls
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, Event, LogEntry, TaskState
 from candy_core.ports.context import Logger
@@ -34,22 +34,22 @@ from candy_core.ports.task_store import DeliveryClaim, NewDelivery, TaskStore
 T = TypeVar("T")
 
 ATTEMPT_SECONDS = 60.0
-"""How long one attempt may take before it is cancelled."""
+"""Time limit of one attempt; after that it is canceled."""
 LEASE_SECONDS = 120.0
-"""How long a delivery is leased: an attempt, the wait for its cancellation, and the store's own answer fit in."""
+"""The lease of a delivery: longer than an attempt, its cancellation and the store's answer together."""
 SHORTEST_PAUSE = 1.0
-"""Seconds between two attempts at least."""
+"""Minimum seconds between two attempts."""
 DEFAULT_MAX_AGE = 24 * 3600.0
 _CLAIM_WAIT = 30.0
 _STORE_PAUSE = 1.0
-_FORGET_BLOCKED = 900.0  # a blocked delivery comes again within 5 minutes: one that has not come for 15 is gone
+_BLOCKED_SECONDS = 900.0  # a blocked delivery is retried every 5 minutes: without a retry for 15 it is gone
 
 
 class DeliveryService:
-    """Brings results from the store to the reporters, and events past the store.
+    """Delivers results from the store, and events without the store.
 
-    ``workers`` is the number of deliveries that one reporter makes at a time; every reporter has workers of its own, so
-    that a slow one holds up neither another nor a task. ``uniform`` draws the jitter, ``monotonic`` measures.
+    ``workers`` is the number of concurrent deliveries per reporter. Each reporter has workers of its own, so that a
+    slow one delays neither another reporter nor a task. ``uniform`` draws the jitter, ``monotonic`` measures time.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DeliveryService:
         workers: int = 8,
         attempt_seconds: float = ATTEMPT_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
-        patience: float = PATIENCE,
+        cancel_grace: float = CANCEL_GRACE,
         uniform: Callable[[float, float], float] = random.uniform,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -73,23 +73,23 @@ class DeliveryService:
         self._workers = workers
         self._attempt_seconds = attempt_seconds
         self._lease_seconds = lease_seconds
-        self._calls = Calls(patience)
+        self._calls = Calls(cancel_grace)
         self._backoff = Backoff(first=2.0, longest=300.0, shortest=SHORTEST_PAUSE, jitter=(0.0, 1.0), uniform=uniform)
         self._monotonic = monotonic
-        self._announcements = {
-            name: Announcements(hosted, calls=self._calls, metrics=metrics, logger=logger)
+        self._events = {
+            name: EventQueue(hosted, calls=self._calls, metrics=metrics, logger=logger)
             for name, hosted in self._reporters.items()
         }
         self._blocked: dict[tuple[str, str | None], tuple[str, float]] = {}
-        self._under_way = 0
+        self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     def plan(self, task_id: str, callback: Callback | None) -> tuple[NewDelivery, ...]:
-        """Which reporters are to be told the result of a task that ends; pure, without I/O.
+        """The deliveries for a task that ends; without I/O.
 
-        A reporter with formats is planned for the tasks whose ``callback.format`` is one of them, a reporter without
-        any for each task; and only where it says that there is somewhere to deliver to.
+        A reporter with formats gets the tasks whose ``callback.format`` is one of them, a reporter without formats
+        gets every task; and only if its ``wants`` says so.
         """
         return tuple(
             NewDelivery(id=uuid4().hex, reporter=name, callback=callback, max_age=self._max_age(hosted))
@@ -98,24 +98,24 @@ class DeliveryService:
         )
 
     def check_callback(self, callback: Callback) -> Sequence[Problem]:
-        """Everything wrong with a callback that a task brings, with paths relative to it (``$.url``)."""
+        """All problems of a task's callback, with paths relative to it (``$.url``)."""
         usable = [hosted for hosted in self._reporters.values() if hosted.settings is not None]
         formats = sorted({name for hosted in usable for name in hosted.spec.formats})
         if callback.format not in formats:
             return [Problem("$.format", f"no reporter has this format; known: {', '.join(formats) or 'none'}")]
         problems: list[Problem] = []
         for hosted in usable:
-            if _takes(hosted, callback):
-                problems += self._ask(hosted, partial(_problems_with, hosted, callback), default=())
+            if _accepts_format(hosted, callback):
+                problems += self._call_plugin(hosted, partial(_problems_with, hosted, callback), default=())
         return problems
 
     def announce(self, event: Event, state: TaskState, callback: Callback | None) -> None:
-        """Tell of a state change where a task asked for it: sent once, never blocking, and lost where it cannot be."""
+        """Send an event if the task wants it. Never blocks; the event is lost if it cannot be sent."""
         if callback is None or event not in callback.events or event is Event.ENDED:
             return
         for name, hosted in self._reporters.items():
             if self._wants(hosted, callback):
-                self._announcements[name].put(
+                self._events[name].put(
                     Delivery(
                         id=uuid4().hex,
                         task_id=state.task_id,
@@ -128,32 +128,32 @@ class DeliveryService:
                 )
 
     def blocked(self) -> Mapping[str, str]:
-        """The reporters that cannot deliver until somebody acts, and why."""
-        since = self._monotonic() - _FORGET_BLOCKED
-        self._blocked = {key: value for key, value in self._blocked.items() if value[1] > since}
+        """The reporters that cannot deliver until an operator acts, and why."""
+        oldest = self._monotonic() - _BLOCKED_SECONDS
+        self._blocked = {key: value for key, value in self._blocked.items() if value[1] > oldest}
         return {reporter: why for (reporter, _), (why, _) in self._blocked.items()}
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until canceled."""
         async with asyncio.TaskGroup() as group:
             for name, hosted in self._reporters.items():
-                group.create_task(self._announcements[name].run(), name=f"announce:{name}")
+                group.create_task(self._events[name].run(), name=f"events:{name}")
                 for number in range(self._workers):
                     group.create_task(self._work(hosted), name=f"deliver:{name}:{number}")
 
     async def flush(self, seconds: float) -> None:
-        """Try everything that is due, and wait for what is under way, for at most ``seconds``."""
+        """Attempt every due delivery, and wait for those in flight, for at most ``seconds``."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
                 for hosted in self._reporters.values():
                     for _ in range(self._workers):
                         group.create_task(self._drain(hosted))
-                group.create_task(self._announced())
+                group.create_task(self._events_sent())
                 await self._idle.wait()
 
-    async def _announced(self) -> None:
-        for announcements in self._announcements.values():
-            await announcements.settled()
+    async def _events_sent(self) -> None:
+        for events in self._events.values():
+            await events.wait_empty()
 
     async def _drain(self, hosted: HostedReporter) -> None:
         while (claim := await self._claim(hosted, wait=0.0)) is not None:
@@ -169,17 +169,17 @@ class DeliveryService:
         try:
             return await self._store.claim_delivery(hosted.name, lease=self._lease_seconds, wait=wait)
         except Exception:
-            self._logger.exception("store_delivery_failed", reporter=hosted.name)
+            self._logger.exception("delivery_claim_failed", reporter=hosted.name)
             await asyncio.sleep(_STORE_PAUSE)
             return None
 
     async def _deliver(self, hosted: HostedReporter, claim: DeliveryClaim) -> None:
-        """One attempt, and what follows from its answer. A store that fails leaves the rest to the lease's end."""
-        self._under_way += 1
+        """Attempt a delivery and record the answer. If the store fails, it is delivered again when the lease ends."""
+        self._in_flight += 1
         self._idle.clear()
         try:
             began = self._monotonic()
-            await self._announcements[hosted.name].settle(claim.delivery.task_id)
+            await self._events[hosted.name].discard(claim.delivery.task_id)
             answer = await attempt(
                 hosted,
                 claim.delivery,
@@ -188,22 +188,22 @@ class DeliveryService:
                 metrics=self._metrics,
                 logger=self._logger,
             )
-            self._note_blocked(claim.delivery, answer)
-            await self._conclude(claim, answer, claim.age + self._monotonic() - began)
+            self._update_blocked(claim.delivery, answer)
+            await self._record_answer(claim, answer, claim.age + self._monotonic() - began)
         except Exception:
             self._logger.exception(
-                "delivery_outcome_lost",
+                "delivery_record_failed",
                 task_id=claim.delivery.task_id,
                 reporter=hosted.name,
                 delivery=claim.delivery.id,
             )
             await asyncio.sleep(_STORE_PAUSE)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._idle.set()
 
-    async def _conclude(self, claim: DeliveryClaim, answer: Answer, age: float) -> None:
+    async def _record_answer(self, claim: DeliveryClaim, answer: Answer, age: float) -> None:
         number = f"attempt {claim.delivery.attempt} by {claim.delivery.reporter}"
         match answer:
             case Delivered(detail):
@@ -225,11 +225,11 @@ class DeliveryService:
                 )
 
     def _delay(self, answer: Retry, attempt_number: int, left: float) -> float:
-        """Seconds to the next attempt: the reporter's own, else full jitter; never past the last one, at the end."""
+        """Seconds to the next attempt: as the reporter says, else with full jitter; at most ``left``."""
         after = self._backoff.delay(attempt_number) if answer.after is None else max(SHORTEST_PAUSE, answer.after)
         return min(after, left)
 
-    def _note_blocked(self, delivery: Delivery, answer: Answer) -> None:
+    def _update_blocked(self, delivery: Delivery, answer: Answer) -> None:
         key = (delivery.reporter, delivery.callback.url if delivery.callback else None)
         if isinstance(answer, Retry) and answer.blocked:
             if key not in self._blocked:
@@ -251,21 +251,21 @@ class DeliveryService:
         write(event, task_id=delivery.task_id, reporter=delivery.reporter, delivery=delivery.id, detail=detail)
 
     def _wants(self, hosted: HostedReporter, callback: Callback | None) -> bool:
-        if hosted.settings is None or not _takes(hosted, callback):
+        if hosted.settings is None or not _accepts_format(hosted, callback):
             return False
         wants = partial(hosted.spec.wants, hosted.context, hosted.settings, callback)
-        return self._ask(hosted, wants, default=True)  # so that a fault of the plugin's does not cost a result
+        return self._call_plugin(hosted, wants, default=True)  # a faulty plugin must not lose a result
 
     def _max_age(self, hosted: HostedReporter) -> float:
-        return self._ask(hosted, partial(_stated_age, hosted), default=DEFAULT_MAX_AGE)
+        return self._call_plugin(hosted, partial(_max_age_of, hosted), default=DEFAULT_MAX_AGE)
 
-    def _ask(self, hosted: HostedReporter, question: Callable[[], T], *, default: T) -> T:
-        """What a function of the plugin's says; its fault is its own, and costs nobody else anything."""
+    def _call_plugin(self, hosted: HostedReporter, function: Callable[[], T], *, default: T) -> T:
+        """What the plugin's function returns, or ``default`` if it raises."""
         try:
-            return question()
-        except (Exception, SystemExit) as fault:  # noqa: BLE001  # logged: a plugin may raise anything
+            return function()
+        except (Exception, SystemExit) as fault:  # noqa: BLE001  # a plugin may raise anything
             trace = traceback_of(fault, hidden=secrets_of(hosted.settings))
-            self._logger.error("reporter_fault", plugin=hosted.plugin, reporter=hosted.name, exception=trace)
+            self._logger.error("reporter_function_failed", plugin=hosted.plugin, reporter=hosted.name, exception=trace)
             return default
 
 
@@ -276,13 +276,13 @@ def _problems_with(hosted: HostedReporter, callback: Callback) -> Sequence[Probl
     return cast("list[Problem]", problems)
 
 
-def _stated_age(hosted: HostedReporter) -> float:
+def _max_age_of(hosted: HostedReporter) -> float:
     age = float(hosted.spec.max_age(hosted.settings))
     if not math.isfinite(age):
         raise ValueError("max_age: expected seconds")
     return age
 
 
-def _takes(hosted: HostedReporter, callback: Callback | None) -> bool:
+def _accepts_format(hosted: HostedReporter, callback: Callback | None) -> bool:
     wanted = callback.format if callback is not None else "candy"
     return not hosted.spec.formats or wanted in hosted.spec.formats

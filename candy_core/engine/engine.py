@@ -16,7 +16,7 @@ from candy_core.engine.limiter import Limiter, Limiters
 from candy_core.engine.runner_context import RunnerContext
 from candy_core.engine.scheduler import WHOLE_TASK, Scheduler
 from candy_core.errors import CandyError, Draining, NotFound, Problem, TaskEnded
-from candy_core.hosting.calls import Calls
+from candy_core.hosting.calls import CANCEL_GRACE, Calls
 from candy_core.metrics import Metrics
 from candy_core.model.task import Callback, Event, Json, LogEntry, TaskState, TaskStatus
 from candy_core.ports.context import Logger
@@ -54,7 +54,7 @@ class Engine:
         worker: str,
         clock: Clock | None = None,
         slice_size: int = WHOLE_TASK,
-        patience: float = 5.0,
+        cancel_grace: float = CANCEL_GRACE,
     ) -> None:
         clock = clock or SystemClock()
         self.store = store
@@ -64,7 +64,7 @@ class Engine:
         self._limits = limits
         self._draining = False
         self._intake = Intake(executors, check_callback, logger)
-        self._calls = Calls(patience)
+        self._calls = Calls(cancel_grace)
         self._slots = Limiter(limits.calls)
         self._task_slots = Limiter(limits.tasks)
         self._executor_slots = Limiters(self._calls_of)
@@ -127,7 +127,7 @@ class Engine:
         until = asyncio.get_running_loop().time() + timeout
         state, ended = await self._cancel(task_id, CANCELED, timeout)
         left = max(0.0, until - asyncio.get_running_loop().time())
-        return state, ended and await self._calls.gone(task_id, left)
+        return state, ended and await self._calls.wait_ended(task_id, left)
 
     async def counts(self) -> StoreCounts:
         """How full the store is."""
@@ -156,7 +156,7 @@ class Engine:
                     await self.store.wait(state.task_id, Until.ENDED, grace)
         except TimeoutError:
             self._log.warning("grace_expired", grace=grace)
-        self._calls.hurry(last / 2)
+        self._calls.shorten_grace(last / 2)
         await self._cancel_all(await self._unfinished(TaskStatus.RUNNING), last)
 
     async def _cancel_all(self, states: Sequence[TaskState], last: float) -> None:

@@ -1,6 +1,6 @@
-"""What the agent tells Candy-Server of itself, again and again (contract section 4)."""
+"""Heartbeats to Candy-Server (contract section 4)."""
 
 from candy_core.heartbeat.key_handover import hands_over_key
-from candy_core.heartbeat.service import NOT_YET, HeartbeatService, Vitals
+from candy_core.heartbeat.service import NO_ANSWER_YET, HeartbeatService, HeartbeatSources
 
-__all__ = ["NOT_YET", "HeartbeatService", "Vitals", "hands_over_key"]
+__all__ = ["NO_ANSWER_YET", "HeartbeatService", "HeartbeatSources", "hands_over_key"]

@@ -1,4 +1,4 @@
-"""Whether Candy-Server may be told the key that the agent has made for itself (contract section 4)."""
+"""Whether the agent sends the key that it has generated to Candy-Server (contract section 1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from candy_core.heartbeat.own_address import is_loopback
 
 
 def hands_over_key(settings: Settings) -> bool:
-    """Whether a heartbeat may carry the key: in the clear it leaves this machine only where the settings say so."""
+    """Whether a heartbeat carries the key: over https or to loopback, or if the settings allow plain http."""
     url = settings.server_url
     if url is None:
         return False

@@ -1,4 +1,4 @@
-"""Tells Candy-Server that the agent lives, and how it is (founding document "3.", contract section 4)."""
+"""Sends heartbeats to Candy-Server (contract section 4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from candy_core.codec import dumps, loads, to_json
 from candy_core.config.runtime import RuntimeConfig
 from candy_core.config.settings import Address, Settings
 from candy_core.errors import BackendUnavailable, CandyError, NotFound
-from candy_core.heartbeat.cluster_figures import ClusterFigures, HostedProbe
+from candy_core.heartbeat.cluster_info import ClusterInfoReader, HostedProbe
 from candy_core.heartbeat.key_handover import hands_over_key
 from candy_core.heartbeat.own_address import OwnAddress
 from candy_core.http_client import AnswerTooLarge, HttpClient, http_client, network_cause
@@ -32,21 +32,21 @@ from candy_core.ports.task_store import StoreCounts
 from candy_core.version import __version__
 
 MAX_ANSWER = 64 * 1024
-"""More bytes than this of an answer are not read."""
+"""A longer answer is ignored. In bytes."""
 LONGEST_PAUSE = 120.0
-"""The longest wait after failures, in seconds, unless the interval itself is longer."""
+"""The longest pause after failures, in seconds, unless the interval itself is longer."""
 JITTER = 0.1
-NOT_YET = "no heartbeat has been answered yet"
-_SEND_SECONDS = 10.0
-_COUNT_SECONDS = 2.0
+NO_ANSWER_YET = "no heartbeat has been answered yet"
+_SEND_TIMEOUT = 10.0
+_COUNT_TIMEOUT = 2.0
 
 
 @frozen(kw_only=True)
-class Vitals:
-    """Where a beat's contents are looked up, anew for each beat.
+class HeartbeatSources:
+    """Where a heartbeat's contents come from. Each is read again for every heartbeat.
 
-    ``stalled`` says why checks have stopped, or ``None``; ``listen`` where the agent really listens; ``agent_key`` is
-    the agent's own key if it made that itself, else ``None``; ``probes`` are in the order of their rank.
+    ``stalled`` gives the reason why no items are being run, or ``None``; ``listen`` the address that the agent listens
+    on; ``agent_key`` the key that the agent has generated, or ``None``. ``probes`` are in order of precedence.
     """
 
     counts: Callable[[], Awaitable[StoreCounts]]
@@ -60,13 +60,13 @@ class Vitals:
 
 
 def pause_after(interval: float, failures: int, uniform: Callable[[float, float], float]) -> float:
-    """Seconds from one beat to the next: the interval, doubled with each failure in a row, ± 10 %."""
+    """Seconds from one heartbeat to the next: the interval, doubled with each consecutive failure, ± 10 %."""
     jitter = (1 - JITTER, 1 + JITTER)
     return Backoff(first=interval, longest=max(interval, LONGEST_PAUSE), jitter=jitter, uniform=uniform).delay(failures)
 
 
 async def wait_for(changed: asyncio.Event, seconds: float) -> bool:
-    """Wait until something has changed, for at most ``seconds``; whether it has."""
+    """Wait for ``changed``, at most ``seconds``. Returns whether it was set."""
     try:
         async with asyncio.timeout(seconds):
             await changed.wait()
@@ -76,9 +76,9 @@ async def wait_for(changed: asyncio.Event, seconds: float) -> bool:
 
 
 class HeartbeatService:
-    """Beats at once and then at every interval. A Candy-Server that is missing never stops the agent.
+    """Sends the first heartbeat at once and then one per interval. An unreachable Candy-Server never stops the agent.
 
-    ``credential`` looks secrets up by name (``server``), ``tls`` makes the context for outgoing connections.
+    ``credential`` looks up secrets by name (``server``), ``tls`` creates the context for outgoing connections.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class HeartbeatService:
         *,
         settings: Settings,
         runtime: RuntimeConfig,
-        vitals: Vitals,
+        sources: HeartbeatSources,
         credential: Callable[[str], Awaitable[Secret]],
         metrics: Metrics,
         logger: Logger,
@@ -99,7 +99,7 @@ class HeartbeatService:
     ) -> None:
         self._settings = settings
         self._runtime = runtime
-        self._vitals = vitals
+        self._sources = sources
         self._credential = credential
         self._metrics = metrics
         self._logger = logger
@@ -108,25 +108,25 @@ class HeartbeatService:
         self._wait = wait
         self._monotonic = monotonic
         self._started = monotonic() if started is None else started
-        self._figures = ClusterFigures(vitals.probes, logger=logger)
+        self._cluster_info = ClusterInfoReader(sources.probes, logger=logger)
         self._address = OwnAddress(settings.server_url, environ)
         self._instance_id = uuid.uuid4().hex
         self._sequence = 0
         self._failures = 0
         self._running = False
-        self._trouble: str | None = NOT_YET
+        self._last_error: str | None = NO_ANSWER_YET
         self._rejected: Json = None
-        self._one_at_a_time = asyncio.Lock()
+        self._send_lock = asyncio.Lock()
         self._client: HttpClient | None = None
         self._open = AsyncExitStack()
 
     @property
-    def trouble(self) -> str | None:
-        """Why the last beat did not arrive; ``None`` where it did, :data:`NOT_YET` before the first."""
-        return self._trouble
+    def last_error(self) -> str | None:
+        """Why the last heartbeat failed; ``None`` if it did not, :data:`NO_ANSWER_YET` before the first."""
+        return self._last_error
 
     async def run(self) -> None:
-        """Beat until cancelled; without a Candy-Server there is nothing to do, and this returns."""
+        """Send heartbeats until canceled. Returns at once if no Candy-Server is configured."""
         if self._settings.server_url is None:
             return
         changed = asyncio.Event()
@@ -134,29 +134,29 @@ class HeartbeatService:
         self._running = True
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._figures.run(), name="cluster-figures")
-                await self._beat_for_ever(changed)
+                group.create_task(self._cluster_info.run(), name="cluster-info")
+                await self._send_loop(changed)
         finally:
             self._running = False
             unsubscribe()
             await self._close()
 
     async def send_now(self) -> Heartbeat:
-        """Send a beat now, and give it. Raises :class:`BackendUnavailable` where it does not arrive."""
+        """Send a heartbeat now and return it. Raises :class:`BackendUnavailable` if that fails."""
         if self._settings.server_url is None:
-            raise BackendUnavailable("there is no Candy-Server to send a heartbeat to: set CANDY_SERVER_URL")
+            raise BackendUnavailable("no Candy-Server is configured for heartbeats: set CANDY_SERVER_URL")
         try:
-            beat, trouble = await self._beat()
+            heartbeat, error = await self._send()
         finally:
             if not self._running:
                 await self._close()
-        if trouble is not None:
-            raise BackendUnavailable(f"the heartbeat did not arrive: {trouble}")
-        return beat
+        if error is not None:
+            raise BackendUnavailable(f"the heartbeat was not delivered: {error}")
+        return heartbeat
 
     async def build(self) -> Heartbeat:
-        """The next beat. Its key is in it only where contract section 1 lets it go to Candy-Server."""
-        vitals = self._vitals
+        """The next heartbeat. It carries the agent's key only where contract section 1 allows it."""
+        sources = self._sources
         counts = await self._counts()
         scheme = "https" if self._settings.tls else "http"
         self._sequence += 1
@@ -164,15 +164,15 @@ class HeartbeatService:
             agent_id=self._settings.agent_id,
             status=self._status(counts),
             version=__version__,
-            cluster_info=self._figures.info(self._settings.cluster_name),
+            cluster_info=self._cluster_info.info(self._settings.cluster_name),
             timestamp=datetime.now(UTC),
-            agent_endpoint=self._settings.agent_endpoint or await self._address.endpoint(vitals.listen(), scheme),
-            api_key=self._key_to_hand_over(),
+            agent_endpoint=self._settings.agent_endpoint or await self._address.endpoint(sources.listen(), scheme),
+            api_key=self._key_to_send(),
             instance_id=self._instance_id,
             sequence=self._sequence,
             uptime=int(self._monotonic() - self._started),
-            plugins=tuple(vitals.plugins()),
-            executors=tuple(vitals.executors()),
+            plugins=tuple(sources.plugins()),
+            executors=tuple(sources.executors()),
             queue=None
             if counts is None
             else QueueBrief(
@@ -180,72 +180,72 @@ class HeartbeatService:
             ),
         )
 
-    async def _beat_for_ever(self, changed: asyncio.Event) -> None:
+    async def _send_loop(self, changed: asyncio.Event) -> None:
         while True:
             began = self._monotonic()
             try:
-                await self._beat()
+                await self._send()
             except Exception:
                 self._logger.exception("heartbeat_failed")
-                self._note("it could not be made")
-            while True:  # a new interval counts from the last beat
+                self._record_result("it could not be created")
+            while True:  # a new interval counts from the last heartbeat
                 changed.clear()
                 pause = pause_after(self._runtime.current.heartbeat_interval, self._failures, self._uniform)
                 if not await self._wait(changed, max(0.0, began + pause - self._monotonic())):
                     break
 
-    async def _beat(self) -> tuple[Heartbeat, str | None]:
-        """One beat sent, and what went wrong."""
-        async with self._one_at_a_time:
-            beat = await self.build()
+    async def _send(self) -> tuple[Heartbeat, str | None]:
+        """Send one heartbeat. Returns it, and the error if there was one."""
+        async with self._send_lock:
+            heartbeat = await self.build()
             try:
-                async with asyncio.timeout(_SEND_SECONDS):
-                    trouble, answer = await self._post(beat)
+                async with asyncio.timeout(_SEND_TIMEOUT):
+                    error, answer = await self._post(heartbeat)
             except TimeoutError:
-                trouble, answer = f"no answer within {_SEND_SECONDS:g} s", b""
-            self._note(trouble)
-        if trouble is None:
+                error, answer = f"no answer within {_SEND_TIMEOUT:g} s", b""
+            self._record_result(error)
+        if error is None:
             self._apply(answer)
-        return beat, trouble
+        return heartbeat, error
 
-    async def _post(self, beat: Heartbeat) -> tuple[str | None, bytes | bytearray]:
-        """What went wrong, or ``None``, and the answer's body."""
+    async def _post(self, heartbeat: Heartbeat) -> tuple[str | None, bytes | bytearray]:
+        """The error or ``None``, and the answer's body."""
         import aiohttp
 
         if self._client is None:
             tls = await asyncio.to_thread(self._tls)  # reads the system's certificates
             self._client = await self._open.enter_async_context(http_client(limit=MAX_ANSWER, connections=2, tls=tls))
-        body = to_json(beat, drop_none=True)
-        if beat.api_key is not None:
-            body = {**body, "api_key": beat.api_key.reveal()}  # type: ignore[dict-item]  # a record is an object
+        body = to_json(heartbeat, drop_none=True)
+        if heartbeat.api_key is not None:
+            body = {**body, "api_key": heartbeat.api_key.reveal()}  # type: ignore[dict-item]  # a record is an object
         headers = {"Content-Type": "application/json"}
         url = f"{self._settings.server_url}/api/v1/heartbeat/{self._settings.agent_id}"
-        with suppress(NotFound):  # a Candy-Server may ask for none
+        with suppress(NotFound):  # Candy-Server may need no key
             headers["X-API-Key"] = (await self._credential("server")).reveal()
         try:
             async with self._client.request("POST", url, data=dumps(body), headers=headers) as response:
                 if not 200 <= response.status < 300:
                     return f"Candy-Server answered {response.status}", b""
-                with suppress(AnswerTooLarge):  # nothing of it is read
+                with suppress(AnswerTooLarge):  # a longer answer is ignored
                     return None, await self._client.read(response)
                 return None, b""
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return network_cause(error), b""
 
-    def _note(self, trouble: str | None) -> None:
-        self._metrics.heartbeats.labels("failed" if trouble else "ok").inc()
-        if trouble is None:
+    def _record_result(self, error: str | None) -> None:
+        self._metrics.heartbeats.labels("failed" if error else "ok").inc()
+        if error is None:
             if self._failures:
-                self._logger.info("heartbeats_arrive_again", failed=self._failures)
+                self._logger.info("heartbeat_recovered", failures=self._failures)
             self._failures = 0
         else:
             self._failures += 1
-            write = self._logger.warning if trouble != self._trouble else self._logger.debug
-            write("heartbeat_undelivered", why=trouble, failures=self._failures)
-        self._trouble = trouble
+            write = self._logger.warning if error != self._last_error else self._logger.debug
+            write("heartbeat_undelivered", why=error, failures=self._failures)
+        self._last_error = error
 
     def _apply(self, answer: bytes | bytearray) -> None:
-        """Take the configuration that an answer carries, if it carries one; nothing in it can do harm."""
+        """Apply the configuration in an answer, if there is one. An answer that cannot be used is ignored."""
         try:
             value = loads(bytes(answer)) if answer.strip() else None
         except CandyError as error:
@@ -259,23 +259,23 @@ class HeartbeatService:
             self._rejected = None
         except CandyError as error:
             self._rejected = config
-            self._logger.warning("configuration_refused", why=str(error))
+            self._logger.warning("configuration_rejected", why=str(error))
 
     async def _counts(self) -> StoreCounts | None:
         try:
-            async with asyncio.timeout(_COUNT_SECONDS):
-                return await self._vitals.counts()
+            async with asyncio.timeout(_COUNT_TIMEOUT):
+                return await self._sources.counts()
         except Exception:
             self._logger.exception("store_counts_failed")
             return None
 
     def _status(self, counts: StoreCounts | None) -> AgentStatus:
-        if counts is None or self._vitals.stalled() is not None or tuple(self._vitals.required_down()):
+        if counts is None or self._sources.stalled() is not None or tuple(self._sources.required_down()):
             return AgentStatus.ERROR
         return AgentStatus.BUSY if counts.pending > self._settings.busy_above else AgentStatus.RUNNING
 
-    def _key_to_hand_over(self) -> Secret | None:
-        return self._vitals.agent_key() if hands_over_key(self._settings) else None
+    def _key_to_send(self) -> Secret | None:
+        return self._sources.agent_key() if hands_over_key(self._settings) else None
 
     async def _close(self) -> None:
         self._client = None

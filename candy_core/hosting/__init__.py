@@ -1,4 +1,4 @@
-"""Plugins held open: each in an owner task of its own, so that what it does wrong stays its own affair."""
+"""Plugins kept open, each in a task of its own, so that the faults of one do not affect the others."""
 
 from candy_core.hosting.health import Timing
 from candy_core.hosting.host import PluginHost, SettingsReader

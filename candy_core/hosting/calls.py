@@ -1,4 +1,4 @@
-"""Calls into plugins, which may raise anything, and may refuse to end."""
+"""Calls into plugins. A call may raise anything, and may ignore its cancellation."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from candy_core.faults import PluginFault
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
-"""Seconds that a call may take to end once it was cancelled."""
+CANCEL_GRACE = 5.0
+"""Seconds that a canceled call has to end before it is abandoned."""
 
 
 class Calls:
-    """Owns a task for each call, so that one that ignores its cancellation can be left behind.
+    """Runs each call in a task of its own, so that a call that ignores its cancellation can be abandoned.
 
-    That is the one exception to structured concurrency: a ``TaskGroup`` would wait for such a call for ever.
+    This is the one exception to structured concurrency: a ``TaskGroup`` would wait for such a call forever.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
-        self._abandoned: dict[asyncio.Task[Any], str] = {}
+    def __init__(self, cancel_grace: float = CANCEL_GRACE) -> None:
+        self._cancel_grace = cancel_grace
+        self._canceled: dict[asyncio.Task[Any], str] = {}
+        """Canceled calls that have not ended, with their owners."""
 
-    def hurry(self, patience: float) -> None:
-        """Be less patient from now on: there is a shutdown to be met."""
-        self._patience = min(self._patience, patience)
+    def shorten_grace(self, cancel_grace: float) -> None:
+        """Shorten the grace for a shutdown. It is never extended."""
+        self._cancel_grace = min(self._cancel_grace, cancel_grace)
 
     def start(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin a call. Whoever starts it ends it with :meth:`stop`, or sees it end.
+        """Start a call. The caller waits for its end or ends it with :meth:`stop`.
 
-        What the plugin raises comes out as :class:`PluginFault`, its cause beside it; the errors of the agent's own
-        vocabulary come as they are.
+        What the plugin raises becomes a :class:`PluginFault`, with the cause. A :class:`CandyError` is not changed.
         """
         return asyncio.get_running_loop().create_task(_guarded(call))
 
     async def stop(self, call: asyncio.Task[Any], owner: str = "") -> bool:
-        """Cancel a call and wait for its end. False where it was abandoned; :meth:`gone` knows it by ``owner``."""
+        """Cancel a call and wait for its end. False if it is abandoned; see :meth:`wait_ended` for ``owner``."""
         if call.done():
             return True
-        if call not in self._abandoned:  # else it has been told, and may be cleaning up
+        if call not in self._canceled:  # else it is canceled already, and may be cleaning up
             call.cancel()
-            # Noted before the wait, which may be cancelled itself: the loop holds tasks only weakly.
-            self._abandoned[call] = owner
+            # Kept before the wait, which may be canceled itself: the event loop holds only weak references to tasks.
+            self._canceled[call] = owner
             call.add_done_callback(self._forget)
-        await asyncio.wait((call,), timeout=self._patience)
+        await asyncio.wait((call,), timeout=self._cancel_grace)
         return call.done()
 
-    async def gone(self, owner: str, timeout: float) -> bool:
-        """Whether nothing that was abandoned of an owner is out there any more, after ``timeout`` seconds at most."""
-        left = [call for call, whose in self._abandoned.items() if whose == owner]
-        return not left or not (await asyncio.wait(left, timeout=timeout))[1]
+    async def wait_ended(self, owner: str, timeout: float) -> bool:
+        """Wait for the canceled calls of ``owner``, at most ``timeout`` seconds. Returns whether all have ended."""
+        calls = [call for call, its_owner in self._canceled.items() if its_owner == owner]
+        return not calls or not (await asyncio.wait(calls, timeout=timeout))[1]
 
     def _forget(self, call: asyncio.Task[Any]) -> None:
-        del self._abandoned[call]
+        del self._canceled[call]
         if not call.cancelled():
-            call.exception()  # looked at, so that the loop does not complain
+            call.exception()  # retrieved, so that asyncio does not log it
 
 
 async def _guarded(call: Coroutine[Any, Any, T]) -> T:
-    """Turn whatever a plugin raises into one kind; ``SystemExit`` would otherwise end the event loop."""
+    """Turn what a plugin raises into :class:`PluginFault`. ``SystemExit`` would otherwise end the event loop."""
     try:
         return await call
     except (KeyboardInterrupt, GeneratorExit):
@@ -70,7 +70,7 @@ async def _guarded(call: Coroutine[Any, Any, T]) -> T:
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             raise
-        raise PluginFault("the plugin cancelled itself") from None
+        raise PluginFault("the plugin canceled itself") from None
     except CandyError:
         raise
     except BaseException as error:

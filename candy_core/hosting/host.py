@@ -1,4 +1,4 @@
-"""Holds every plugin open for as long as the agent lives, and says how each of them is."""
+"""Keeps every plugin open while the agent runs, and reports their states."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SettingsReader = Callable[[str, type[Any]], Any]
 
 
 class PluginHost:
-    """Every announced record except the task stores, which the agent opens before everything else.
+    """Hosts every announced record except the task stores, which the agent opens first.
 
-    Wrong settings show at once, in :meth:`plugins`; connecting begins with :meth:`run`.
+    :meth:`plugins` shows wrong settings from the start; connecting begins with :meth:`run`.
     """
 
     def __init__(
@@ -50,41 +50,41 @@ class PluginHost:
         self._hosted: dict[int, Hosted[Any]] = {}
 
         def host(kind: str, announced: Announced[Any]) -> Hosted[Any]:
-            known = self._hosted.get(id(announced))
-            if known is not None:  # the same record, under another spelling
-                return known
-            values, fault = _read(settings, announced)
+            existing = self._hosted.get(id(announced))
+            if existing is not None:  # the same record, under an alias
+                return existing
+            values, error = _read(settings, announced)
             hosted: Hosted[Any] = Hosted(
                 kind=kind,
                 plugin=announced.plugin,
                 spec=announced.spec,
                 settings=values,
-                fault=fault,
+                error=error,
                 context=context(announced.plugin),
                 metrics=metrics,
                 logger=logger,
                 open_timeout=open_timeout,
                 timing=timing or Timing(),
-                changed=lambda: self._show(announced.plugin),
+                on_change=lambda: self._update_metric(announced.plugin),
             )
-            if fault is not None:
-                logger.error("plugin_settings_wrong", plugin=announced.plugin, error=fault)
+            if error is not None:
+                logger.error("plugin_settings_invalid", plugin=announced.plugin, error=error)
             return self._hosted.setdefault(id(announced), hosted)
 
         def host_all(kind: str, mapping: Mapping[str, Announced[Any]]) -> Mapping[str, Hosted[Any]]:
-            return MappingProxyType({spelling: host(kind, announced) for spelling, announced in mapping.items()})
+            return MappingProxyType({name: host(kind, announced) for name, announced in mapping.items()})
 
         self.executors: Mapping[str, Hosted[Executor[Any] | BatchExecutor[Any]]]
         self.executors = host_all("executor", registry.executors)
         self.rule_backends: Mapping[str, Hosted[RuleBackend]] = host_all("rule_backend", registry.rule_backends)
         self.reporters: Mapping[str, Hosted[Reporter]] = host_all("reporter", registry.reporters)
         self.cluster_probes: Mapping[str, Hosted[ClusterProbe]] = host_all("cluster_probe", registry.cluster_probes)
-        for name in self._present():
-            self._show(name)
+        for name in self._by_name():
+            self._update_metric(name)
         for record in self._records:
             if record.error is not None:
                 logger.error(
-                    "plugin_unusable" if record.state is PluginState.FAILED else "plugin_partial",
+                    "plugin_load_failed" if record.state is PluginState.FAILED else "plugin_partial",
                     plugin=record.name,
                     distribution=record.distribution,
                     version=record.version,
@@ -92,55 +92,55 @@ class PluginHost:
                 )
 
     async def run(self) -> None:
-        """Open everything at once and hold it until cancelled; then leave every plugin, within bounds."""
+        """Open all plugins concurrently and keep them open until canceled. Then close them, within time limits."""
         async with asyncio.TaskGroup() as group:
             for hosted in self._hosted.values():
                 group.create_task(hosted.supervise(), name=f"supervisor of {hosted.plugin}")
             await asyncio.Event().wait()
 
     async def opened(self) -> None:
-        """Return when each first attempt has succeeded, failed or run into its timeout."""
+        """Return when every first attempt has succeeded, failed or timed out."""
         for hosted in self._hosted.values():
             await hosted.opened()
 
     def plugins(self) -> tuple[PluginRecord, ...]:
-        """Every installed plugin as it is now: one of which any record has failed is failed."""
-        return tuple(self._now(record) for record in self._records)
+        """The current state of every installed plugin. It is failed if any of its records has failed."""
+        return tuple(self._current(record) for record in self._records)
 
     def checks(self) -> Mapping[str, str]:
         """For ``/ready``: ``ok``, ``degraded``, ``opening``, ``failed``; if required also ``missing``, ``blocked``."""
-        states = {f"plugin:{name}": self._word(record) for name, record in self._present().items()}
-        shown = {key: word for key, word in states.items() if word != PluginState.BLOCKED}
+        states = {f"plugin:{name}": self._check_state(record) for name, record in self._by_name().items()}
+        shown = {key: state for key, state in states.items() if state != PluginState.BLOCKED}
         for name in self._required:
             shown.setdefault(f"plugin:{name}", states.get(f"plugin:{name}", "missing"))
         return shown
 
     def required_down(self) -> tuple[str, ...]:
         """The required plugins that are failed, blocked or not installed."""
-        present = self._present()
+        records = self._by_name()
         return tuple(
             name
             for name in self._required
-            if name not in present or self._now(present[name]).state is not PluginState.ACTIVE
+            if name not in records or self._current(records[name]).state is not PluginState.ACTIVE
         )
 
-    def _present(self) -> dict[str, PluginRecord]:
-        """By name. Of two with one name at most one is not blocked, or both have failed for it."""
-        present: dict[str, PluginRecord] = {}
+    def _by_name(self) -> dict[str, PluginRecord]:
+        """By name. Of two with the same name at most one is not blocked, or both have failed because of it."""
+        records: dict[str, PluginRecord] = {}
         for record in self._records:
-            if record.name not in present or present[record.name].state is PluginState.BLOCKED:
-                present[record.name] = record
-        return present
+            if record.name not in records or records[record.name].state is PluginState.BLOCKED:
+                records[record.name] = record
+        return records
 
-    def _of(self, plugin: str) -> Iterable[Hosted[Any]]:
+    def _hosted_of(self, plugin: str) -> Iterable[Hosted[Any]]:
         return (hosted for hosted in self._hosted.values() if hosted.plugin == plugin)
 
-    def _now(self, record: PluginRecord) -> PluginRecord:
+    def _current(self, record: PluginRecord) -> PluginRecord:
         if record.state is not PluginState.ACTIVE:
             return record
         errors = [record.error] if record.error else []
         state: PluginState = record.state
-        for hosted in self._of(record.name):
+        for hosted in self._hosted_of(record.name):
             if hosted.state is HostedState.FAILED:
                 state = PluginState.FAILED
                 errors.append(f"{hosted.kind}:{hosted.name}: {hosted.error}")
@@ -148,25 +148,25 @@ class PluginHost:
                 errors.append(f"{hosted.kind}:{hosted.name} is degraded: {hosted.health.detail}")
         return attrs.evolve(record, state=state, error="; ".join(errors) or None)
 
-    def _word(self, record: PluginRecord) -> str:
+    def _check_state(self, record: PluginRecord) -> str:
         if record.state is not PluginState.ACTIVE:
             return str(record.state)
-        hosted = list(self._of(record.name))
+        hosted = list(self._hosted_of(record.name))
         for state in (HostedState.FAILED, HostedState.OPENING):
             if any(each.state is state for each in hosted):
                 return str(state)
         return "degraded" if any(each.health is not None and not each.health.ok for each in hosted) else "ok"
 
-    def _show(self, plugin: str) -> None:
-        record = self._present().get(plugin)
+    def _update_metric(self, plugin: str) -> None:
+        record = self._by_name().get(plugin)
         if record is not None:
-            now = self._now(record).state
+            current = self._current(record).state
             for state in PluginState:
-                self._metrics.plugin_state.labels(plugin, state.value).set(1 if state is now else 0)
+                self._metrics.plugin_state.labels(plugin, state.value).set(1 if state is current else 0)
 
 
 def _read(settings: SettingsReader, announced: Announced[Any]) -> tuple[object | None, str | None]:
-    """The settings of a record, or why they cannot be had."""
+    """The settings of a record, or the error in them."""
     try:
         return settings(announced.plugin, announced.spec.settings), None
     except SettingsError as error:
@@ -174,4 +174,4 @@ def _read(settings: SettingsReader, announced: Announced[Any]) -> tuple[object |
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # validators of the plugin's own class run here
-        return None, f"making its settings raised {describe(error)}"
+        return None, f"creating its settings raised {describe(error)}"

@@ -1,4 +1,4 @@
-"""What the agent tells Candy-Server of itself (founding document "3.", contract section 4)."""
+"""What the agent tells Candy-Server of itself (contract section 4, "Heartbeat")."""
 
 from __future__ import annotations
 

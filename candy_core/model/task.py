@@ -190,7 +190,7 @@ class TaskState:
 
 @frozen(kw_only=True)
 class TaskResult:
-    """A task's result object: the founding document's "2." and "5."."""
+    """A task's result object (contract section 2, "Result object")."""
 
     task_id: str
     status: TaskStatus

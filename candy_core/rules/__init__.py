@@ -1,7 +1,7 @@
-"""Alert rules (contract section 5): what callers write, checked and brought to the backends, and kept in step."""
+"""Alert rules (contract section 5): reads what callers write, and keeps it in the rule backends."""
 
+from candy_core.rules.applier import RetryPolicy
 from candy_core.rules.listing import ListFilter
 from candy_core.rules.service import RuleService, RuleTiming
-from candy_core.rules.writing import Retrying
 
-__all__ = ["ListFilter", "Retrying", "RuleService", "RuleTiming"]
+__all__ = ["ListFilter", "RetryPolicy", "RuleService", "RuleTiming"]

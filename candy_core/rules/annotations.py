@@ -1,4 +1,4 @@
-"""What the core keeps in an object's annotations, and what it reads out of them."""
+"""The annotations that the core keeps in a rule's object, and what it reads from them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ _OWN = (CONFIG_MAP, KEY, SPEC_HASH)
 
 
 def spec_hash(groups: Iterable[Mapping[str, Json]]) -> str:
-    """The same for groups that are equal as JSON values, whatever the order of their keys: sha256, in hex.
+    """A SHA-256 in hex that depends on neither the order of keys nor the order of groups.
 
-    The order of the groups is no part of it: where a CRD keeps them by name, as VMRule's does, a server leaves them in
-    the order that it had.
+    A CRD that keeps its groups by name, as VMRule does, may return them in another order than they were written in.
     """
     in_order = sorted(dumps(_plain(group), sort_keys=True) for group in groups)
     return hashlib.sha256(b"\n".join(in_order)).hexdigest()
 
 
 def _plain(value: Json) -> Json:
-    """As every server keeps it: without ``null``, and 1.0 as 1."""
+    """The value as API servers keep it: without ``null``, and 1.0 as 1."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -41,34 +40,34 @@ def _plain(value: Json) -> Json:
 
 
 def rule_of(draft: RuleDraft, groups: Groups) -> Rule:
-    """The rule that a backend is given for a draft."""
-    marks = {CONFIG_MAP: draft.config_map, KEY: draft.key, SPEC_HASH: spec_hash(groups)}
+    """The rule to pass to a backend for a draft."""
+    own = {CONFIG_MAP: draft.config_map, KEY: draft.key, SPEC_HASH: spec_hash(groups)}
     return Rule(
         ref=RuleRef(name=draft.name, namespace=draft.namespace),
         groups=groups,
-        annotations={name: value for name, value in marks.items() if value},
+        annotations={name: value for name, value in own.items() if value},
     )
 
 
 def is_like(stored: StoredRule, rule: Rule) -> bool:
-    """Whether an object is what a rule asks for already."""
-    if own_marks(stored.rule) != own_marks(rule):
+    """Whether an object already has what a rule asks for."""
+    if own_annotations(stored.rule) != own_annotations(rule):
         return False
     return stored.rule.groups == rule.groups or spec_hash(stored.rule.groups) == spec_hash(rule.groups)
 
 
-def own_marks(rule: Rule) -> dict[str, str]:
-    """The annotations that are the core's."""
+def own_annotations(rule: Rule) -> dict[str, str]:
+    """The annotations that belong to the core."""
     return {name: rule.annotations[name] for name in _OWN if name in rule.annotations}
 
 
 def has_drifted(stored: StoredRule) -> bool:
-    """Whether a managed object's groups differ from the hash kept at the last write, or that has gone."""
+    """Whether a managed object's groups differ from the hash of the last write, or the hash is gone."""
     return stored.managed and stored.rule.annotations.get(SPEC_HASH) != spec_hash(stored.rule.groups)
 
 
 def answer_of(stored: StoredRule, type_name: str, group: type[Any] | None) -> RuleAnswer:
-    """A stored rule as the wire has it."""
+    """A stored rule as the API returns it."""
     rule = stored.rule
     alert = the_alert(rule.groups) or {}
     wait = alert.get("for")

@@ -1,4 +1,4 @@
-"""The installed rule backends, and calls into them: whatever one does wrong comes out as an error of ours."""
+"""The installed rule backends, and guarded calls into them: a faulty plugin raises only errors of our own."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ T = TypeVar("T")
 
 
 class BackendBroken(BackendUnavailable):
-    """The plugin itself is at fault: to ask it again gives the same."""
+    """The plugin itself is at fault, so a retry would not help."""
 
 
 @frozen(kw_only=True)
 class Backend:
-    """One backend under the name that the caller has for it. Its methods are the port's, guarded.
+    """One backend, under the name that the caller used. It has the methods of the port.
 
-    They raise errors of the agent's own vocabulary alone: a fault of the plugin is logged with its traceback and told
-    as :class:`BackendUnavailable`.
+    They raise only :class:`~candy_core.errors.CandyError`: a fault of the plugin is logged with its traceback and
+    raised as :class:`BackendUnavailable`.
     """
 
     type_name: str
@@ -38,7 +38,7 @@ class Backend:
 
     @property
     def name(self) -> str:
-        """The name it was announced with, whatever the caller calls it."""
+        """The name in the Spec, whichever alias the caller used."""
         return self.hosted.name
 
     @property
@@ -49,47 +49,47 @@ class Backend:
 
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
-        return await self._ask(lambda port: port.list(namespace, limit=limit, cursor=cursor), RulePage)
+        return await self._call(lambda port: port.list(namespace, limit=limit, cursor=cursor), RulePage)
 
     async def get(self, ref: RuleRef) -> StoredRule:
         """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
-        return await self._ask(lambda port: port.get(ref), StoredRule)
+        return await self._call(lambda port: port.get(ref), StoredRule)
 
     async def validate(self, rule: Rule) -> None:
         """Raises :class:`Invalid` with every problem of the rule."""
-        problems: Sequence[object] = await self._ask(lambda port: _listed(port.validate(rule)), tuple)
+        problems: Sequence[object] = await self._call(lambda port: _listed(port.validate(rule)), tuple)
         if not all(isinstance(problem, Problem) for problem in problems):
-            raise self._fault("validate gave something else than problems", None)
+            raise self._fault("validate returned something other than problems", None)
         if problems:
             raise Invalid(problem for problem in problems if isinstance(problem, Problem))
 
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
         """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
-        return await self._ask(lambda port: port.apply(rule, expect, dry_run=dry_run), StoredRule)
+        return await self._call(lambda port: port.apply(rule, expect, dry_run=dry_run), StoredRule)
 
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
         """See :class:`~candy_core.ports.rule_backend.RuleBackend`."""
-        return await self._ask(lambda port: port.delete(ref, expect, dry_run=dry_run), StoredRule)
+        return await self._call(lambda port: port.delete(ref, expect, dry_run=dry_run), StoredRule)
 
-    async def _ask(self, call: Callable[[RuleBackend], Coroutine[Any, Any, T]], kind: type[T]) -> T:
-        async def ask() -> T:
-            return await call(await self.hosted.port())
+    async def _call(self, method: Callable[[RuleBackend], Coroutine[Any, Any, T]], kind: type[T]) -> T:
+        async def run() -> T:
+            return await method(await self.hosted.port())
 
-        asked = self.calls.start(ask())
+        call = self.calls.start(run())
         try:
-            await asyncio.wait((asked,))
-        finally:  # whoever is cancelled here takes the call along
-            if not await self.calls.stop(asked, self.name):
+            await asyncio.wait((call,))
+        finally:  # our own cancellation cancels the call too
+            if not await self.calls.stop(call, self.name):
                 self.log.error("rule_call_abandoned", plugin=self.hosted.plugin, type=self.name)
-            elif not asked.cancelled():
-                asked.exception()  # looked at, so that the loop does not complain where nobody waits any more
+            elif not call.cancelled():
+                call.exception()  # retrieved, so that the event loop does not report it as never retrieved
         try:
-            answer = asked.result()
+            result = call.result()
         except (PluginFault, asyncio.CancelledError) as error:
             raise self._fault(str(error), error.__cause__) from None
-        if not isinstance(answer, kind):
-            raise self._fault(f"it gave a {type(answer).__name__} where a {kind.__name__} was expected", None)
-        return answer
+        if not isinstance(result, kind):
+            raise self._fault(f"it returned a {type(result).__name__} where a {kind.__name__} was expected", None)
+        return result
 
     def _fault(self, why: str, cause: BaseException | None) -> BackendBroken:
         hidden = secrets_of(self.hosted.settings)
@@ -113,24 +113,24 @@ class Backends:
         self._log = logger
 
     def all(self) -> tuple[Backend, ...]:
-        """Each once, by name, under the spelling that answers have for it."""
+        """Each backend once, sorted by name, under the spelling that the API uses."""
         found = {hosted.name: hosted for hosted in self._hosted.values()}
         return tuple(self._backend(hosted.spec.wire_name or name, hosted) for name, hosted in sorted(found.items()))
 
     def named(self, type_name: str) -> Backend | None:
-        """The backend that a caller names, by name or alias."""
+        """The backend with this name or alias."""
         hosted = self._hosted.get(type_name)
         return self._backend(type_name, hosted) if hosted is not None else None
 
-    def expect(self, type_name: str, path: str) -> Backend:
-        """The same; raises :class:`Invalid` that lists what is installed."""
+    def require(self, type_name: str, path: str) -> Backend:
+        """The same. Raises :class:`Invalid` with the installed types if there is none."""
         found = self.named(type_name)
         if found is None:
             raise Invalid([self.unknown(path)])
         return found
 
     def unknown(self, path: str) -> Problem:
-        """What to say of a type that nobody serves (contract section 5)."""
+        """The problem of a type that no backend has (contract section 5)."""
         installed = ", ".join(backend.type_name for backend in self.all())
         return Problem(path, f"expected one of the installed types: {installed or 'there are none'}")
 

@@ -1,4 +1,4 @@
-"""What a rule holds: ``content`` to groups, and groups to ``content`` (contract section 5)."""
+"""The content of a rule: from ``content`` to groups and back (contract section 5)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from candy_core.codec.problems import unknown_key
 from candy_core.errors import BadJson, Invalid, Problem
 from candy_core.model.task import Json
 from candy_core.rules.documents import RuleDraft
-from candy_core.rules.yaml_reading import MAX_BYTES, read_yaml
 from candy_core.rules.yaml_writing import write_yaml
+from candy_core.yaml_reader import read_yaml
 
 Groups = tuple[Mapping[str, Json], ...]
 
 PATH = "$.content"
+MAX_BYTES = 512 * 1024
+"""The largest PrometheusRule that an API server keeps, and so the longest rule file."""
 DEFAULT_FOR = "5m"
 DEFAULT_LABELS: Mapping[str, str] = {"severity": "warning"}
 
@@ -24,14 +26,14 @@ _RULE_FILE = re.compile(r"""^[ \t{]*(["']groups["']\s*:|groups\s*:(?=\s|$))""", 
 _OTHER_DOCUMENT = re.compile(
     r"""\A(?:[ \t]*(?:#.*)?\n|---.*\n)*[ \t]*(?:\[|(?:-[ \t]+)*["']?[A-Za-z_][\w-]*["']?:(?:\s|\Z))"""
 )
-"""The first line is a list, or a key of YAML, which no expression is: after a colon the name of a series goes on."""
+"""A first line that is a list or a YAML key. No expression starts so: in a series name no space follows a colon."""
 
 
 def groups_of(draft: RuleDraft, group: type[Any] | None) -> Groups:
-    """The groups that a draft asks for, in canonical form where the backend has a class for its groups.
+    """The groups of a draft, in canonical form if the backend has a class for its groups.
 
-    Raises :class:`Invalid` with every problem: at ``$.content`` where there are no groups to be had, with lines, else
-    at their place in the rule file (``$.groups[0].rules[1].expr``).
+    Raises :class:`Invalid` with every problem: at ``$.content`` with the line if the groups cannot be read, else at its
+    path in the rule file (``$.groups[0].rules[1].expr``).
     """
     content = draft.content
     if isinstance(content, str):
@@ -39,9 +41,9 @@ def groups_of(draft: RuleDraft, group: type[Any] | None) -> Groups:
     elif isinstance(content, Mapping):
         file = content
         if len(dumps(content)) > MAX_BYTES:
-            raise _refused(f"expected at most {MAX_BYTES} bytes")
+            raise _invalid(f"expected at most {MAX_BYTES} bytes")
     else:
-        raise _refused("expected an expression, a rule file as YAML or JSON text, or a rule file as an object")
+        raise _invalid("expected an expression, a rule file as YAML or JSON text, or a rule file as an object")
     if file is None:
         groups: tuple[Json, ...] = (_alert(draft, str(content).strip()),)
     else:
@@ -50,31 +52,31 @@ def groups_of(draft: RuleDraft, group: type[Any] | None) -> Groups:
 
 
 def content_of(groups: Iterable[Mapping[str, Json]], group: type[Any] | None) -> str:
-    """Groups as a rule file in YAML, which :func:`groups_of` reads back as the equal groups."""
-    # A class knows by itself which of its fields are numbers.
+    """Groups as a rule file in YAML, which :func:`groups_of` reads back as equal groups."""
+    # A class knows which of its fields are numbers.
     return write_yaml({"groups": list(groups)}, tagged=group is None)
 
 
 def the_alert(groups: Iterable[Mapping[str, Json]]) -> Mapping[str, Json] | None:
-    """The alert of a rule that holds exactly one, beside any recording rules."""
+    """The alert of a rule that has exactly one, not counting recording rules."""
     alerts = [rule for each in groups for rule in _rules_of(each) if isinstance(rule, Mapping) and "alert" in rule]
     return alerts[0] if len(alerts) == 1 else None
 
 
 def _read_text(text: str) -> Json:
-    """A rule file as it is written, or ``None`` for a text that is an expression."""
+    """The rule file in a text, or ``None`` if the text is an expression."""
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise _refused("expected an expression or a rule file, and not an empty text")
+        raise _invalid("expected an expression or a rule file, not an empty text")
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise _refused(f"expected at most {MAX_BYTES} bytes")
+        raise _invalid(f"expected at most {MAX_BYTES} bytes")
     as_json = _json_object(text)
     if as_json is not None:
         return as_json
     if _RULE_FILE.search(text):
-        return read_yaml(text, path=PATH)
+        return read_yaml(text, path=PATH, typed=False)
     if _OTHER_DOCUMENT.match(text):
-        raise _refused("expected an expression, or a rule file whose first key is groups")
+        raise _invalid("expected an expression, or a rule file whose first key is groups")
     return None
 
 
@@ -84,15 +86,15 @@ def _json_object(text: str) -> Json:
     try:
         value = loads(text)
     except BadJson:
-        return None  # a selector, or YAML in braces, which then is told what is wrong with it
+        return None  # a selector, or YAML in braces, whose reader reports what is wrong with it
     return value if isinstance(value, dict) else None
 
 
 def _groups_in(file: Json) -> list[Json]:
     if not isinstance(file, Mapping):
-        raise _refused("expected a rule file: a mapping with the key groups")
+        raise _invalid("expected a rule file: a mapping with the key groups")
     if "apiVersion" in file and "spec" in file:
-        raise _refused("expected a rule file, and this is a whole Kubernetes object: give what stands under its spec")
+        raise _invalid("expected a rule file, and this is a whole Kubernetes object: give its spec")
     problems = [
         Problem(f"{PATH}.{str(key)[:80]}", unknown_key(str(key), ["groups"])) for key in file if key != "groups"
     ]
@@ -105,7 +107,7 @@ def _groups_in(file: Json) -> list[Json]:
 
 
 def _alert(draft: RuleDraft, expression: str) -> dict[str, Json]:
-    """The group of one alert that an expression stands for."""
+    """The group with one alert for an expression."""
     stem = draft.key.rpartition(".")[0] or draft.key
     alert: dict[str, Json] = {
         "alert": draft.name,
@@ -119,7 +121,7 @@ def _alert(draft: RuleDraft, expression: str) -> dict[str, Json]:
 
 
 def _filled(group: Json, draft: RuleDraft) -> Json:
-    """A group in which the alerts have from the draft what they do not say themselves."""
+    """The group, with its alerts completed from the draft."""
     if not isinstance(group, Mapping) or not (draft.for_ or draft.labels or draft.annotations):
         return group
     rules = group.get("rules")
@@ -142,25 +144,25 @@ def _filled_rule(rule: Json, draft: RuleDraft) -> Json:
 
 
 def _canonical(groups: Iterable[Json], group: type[Any] | None) -> Groups:
-    made: list[Mapping[str, Json]] = []
+    result: list[Mapping[str, Json]] = []
     problems: list[Problem] = []
     for index, each in enumerate(groups):
         path = f"$.groups[{index}]"
         if not isinstance(each, Mapping):
             problems.append(Problem(path, "expected an object"))
         elif group is None:
-            made.append(each)
+            result.append(each)
         else:
             try:
-                made.append(_written(params_reader.read(each, group, path=path)))
+                result.append(_as_object(params_reader.read(each, group, path=path)))
             except Invalid as error:
                 problems += error.problems
     if problems:
         raise Invalid(problems)
-    return tuple(made)
+    return tuple(result)
 
 
-def _written(record: object) -> Mapping[str, Json]:
+def _as_object(record: object) -> Mapping[str, Json]:
     value = to_json(record, drop_none=True)
     if not isinstance(value, dict):
         raise TypeError(f"{type(record).__name__} is not written as an object")
@@ -172,5 +174,5 @@ def _rules_of(group: Json) -> tuple[Json, ...]:
     return tuple(rules) if isinstance(rules, list | tuple) else ()
 
 
-def _refused(what: str) -> Invalid:
-    return Invalid([Problem(PATH, what)])
+def _invalid(message: str) -> Invalid:
+    return Invalid([Problem(PATH, message)])

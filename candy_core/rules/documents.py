@@ -1,4 +1,4 @@
-"""Alert rules on the wire (contract section 5)."""
+"""Requests and responses of the API for alert rules (contract section 5)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from msgspec import Meta
 
 from candy_core.errors import Problem
 
-NAMESPACE = "monitoring"
-"""Where rules live that name no namespace."""
+DEFAULT_NAMESPACE = "monitoring"
+"""The namespace of rules that name none."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-MOST_RULES = 10_000
-"""Rules of one sync, as many as a task may have items: to refuse a million of them one by one takes a gigabyte."""
-Mark = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
+MAX_RULES = 10_000
+"""Rules of one sync, as many as the items of a task: to reject a million of them one by one takes a gigabyte."""
+AnnotationValue = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 def is_namespace(text: str) -> bool:
-    """Whether a text is a label as RFC 1123 has it."""
+    """Whether a text is a label as defined by RFC 1123."""
     return _NAMESPACE.fullmatch(text) is not None
 
 
@@ -33,17 +33,17 @@ class RuleDraft:
     """A rule as a caller writes it.
 
     content is an expression, a rule file as YAML or JSON text, or a rule file as an object. An expression becomes one
-    alert named after the rule; for (5m), labels (severity warning) and annotations are the alert's. With a rule file
-    they fill in what its alerts do not say themselves. resource_version is the one of the answer that a change is based
-    on. What only answers have is taken and ignored, so that an answer can be sent back.
+    alert named after the rule, with for (default 5m), labels (default severity: warning) and annotations. In a rule
+    file, alerts that lack one of these get it from here. resource_version is that of the response that a change is
+    based on. Fields that only responses have are accepted and ignored, so that a response can be sent back.
     """
 
     name: Name
     type: str
     content: Any
-    namespace: Namespace = NAMESPACE
-    config_map: Mark = ""
-    key: Mark = ""
+    namespace: Namespace = DEFAULT_NAMESPACE
+    config_map: AnnotationValue = ""
+    key: AnnotationValue = ""
     for_: str = ""
     labels: Mapping[str, str] = Factory(dict)
     annotations: Mapping[str, str] = Factory(dict)
@@ -56,33 +56,33 @@ class RuleDraft:
 
 @frozen(kw_only=True)
 class RuleRequest(RuleDraft):
-    """A rule to be made or changed. With dry_run everything is checked and nothing written."""
+    """A rule to create or change. With dry_run everything is checked and nothing is written."""
 
     dry_run: bool = False
 
 
 @frozen(kw_only=True)
 class RuleDeletion:
-    """Which rule to delete. Without type it is looked for in every backend."""
+    """The rule to delete. Without type it is searched for in every backend."""
 
     name: Name
     type: str | None = None
-    namespace: Namespace = NAMESPACE
+    namespace: Namespace = DEFAULT_NAMESPACE
     resource_version: str = ""
     dry_run: bool = False
 
 
 @frozen(kw_only=True)
 class SyncRequest:
-    """The rules that are to hold, each as for a POST; what one leaves out of type and namespace it has from here.
+    """The rules that the backends must hold, each as in a POST. type and namespace are the defaults for all of them.
 
-    With prune the managed rules that are not named here are deleted, in the namespaces that are. Without rules nothing
-    is changed, and the answer tells which managed rules have drifted.
+    With prune, managed rules that are not named here are deleted in the namespaces that are named. Without rules
+    nothing is changed, and the response lists the managed rules that have drifted.
     """
 
     type: str | None = None
     namespace: Namespace | None = None
-    rules: Annotated[tuple[Any, ...], Meta(max_length=MOST_RULES)] | None = None
+    rules: Annotated[tuple[Any, ...], Meta(max_length=MAX_RULES)] | None = None
     prune: bool = False
     dry_run: bool = False
 
@@ -91,7 +91,7 @@ class SyncRequest:
 class RuleAnswer:
     """A rule as a backend holds it. content is the rule file in YAML.
 
-    for, labels and annotations are those of the alert where the rule holds exactly one, and empty otherwise.
+    for, labels and annotations are those of the alert if the rule has exactly one, and empty otherwise.
     """
 
     name: str
@@ -112,7 +112,7 @@ class RuleAnswer:
 
 @frozen(kw_only=True)
 class BackendFault:
-    """Why the rules of one type are not in a list. code as in a problem document."""
+    """Why a list lacks the rules of one type. code is as in a problem document."""
 
     type: str
     code: str
@@ -121,7 +121,7 @@ class BackendFault:
 
 @frozen(kw_only=True)
 class RuleList:
-    """A page of rules; next_cursor is null on the last. errors tells of backends that could not be asked."""
+    """A page of rules. next_cursor is null on the last page. errors lists the backends that failed."""
 
     rules: tuple[RuleAnswer, ...]
     errors: tuple[BackendFault, ...]
@@ -130,7 +130,7 @@ class RuleList:
 
 @frozen(kw_only=True)
 class SyncResult:
-    """What became of one rule: created, updated, unchanged, deleted, failed, or drifted in a report of drift."""
+    """The result of one rule: created, updated, unchanged, deleted, failed, or drifted in a drift report."""
 
     name: str
     result: str
@@ -139,7 +139,7 @@ class SyncResult:
 
 @frozen(kw_only=True)
 class SyncSummary:
-    """How many rules had which result."""
+    """The number of rules by result."""
 
     created: int = 0
     updated: int = 0
@@ -151,7 +151,7 @@ class SyncSummary:
 
 @frozen(kw_only=True)
 class SyncAnswer:
-    """The rules in the order of the request, then what was pruned."""
+    """The results in the order of the request, then those of pruned rules."""
 
     results: tuple[SyncResult, ...]
     summary: SyncSummary

@@ -1,7 +1,7 @@
-"""Calls about rules that are under way: each bounded in time, and all of them ended before the agent does.
+"""Calls about rules that are in flight: each has a time limit, and all of them end before the agent does.
 
-Whoever has asked for writes is to hear what became of them. So an agent that ends takes no more of them, lets those
-under way end within its grace (contract section 6), and cuts the rest short: a sync tells what it has done by then.
+A caller must learn what became of its writes. So an agent that shuts down accepts no more of them, lets those in flight
+finish within its grace time (contract section 6), and interrupts the rest: a sync then reports what it has done so far.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from candy_core.errors import BackendUnavailable, Draining
 
 @define(eq=False)
 class InFlightWrites:
-    """Bounds calls, and knows which of them have not ended."""
+    """Limits the time of calls, and counts those that have not ended."""
 
     _calls: int = 0
     _timers: set[asyncio.Timeout] = field(factory=set)
     _draining: bool = False
-    _over: float = math.inf
-    """When everything is cut short (loop time)."""
+    _interrupted_at: float = math.inf
+    """When all calls are interrupted (loop time)."""
     _ended: asyncio.Event = field(factory=asyncio.Event)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Around a call that may write. Raises :class:`Draining` where the agent is on its way out."""
+        """Around a call that may write. Raises :class:`Draining` while the agent shuts down."""
         if self._draining:
-            raise Draining("The agent is on its way out and writes no more rules.")
+            raise Draining("The agent is shutting down and writes no more rules.")
         self._calls += 1
         try:
             yield
@@ -41,20 +41,20 @@ class InFlightWrites:
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
-        """Bound what is done inside; raises :class:`BackendUnavailable` when the time is up."""
+        """Limit the time of the block. Raises :class:`BackendUnavailable` when it is over."""
         try:
             async with self.until(asyncio.get_running_loop().time() + seconds) as timer:
                 yield
         except TimeoutError:
             if not timer.expired():
                 raise
-            why = "before the agent ended" if self._over < math.inf else f"within {seconds:g} s"
-            raise BackendUnavailable(f"no answer {why}; what was asked for may or may not have been done") from None
+            when = "before the agent ended" if self._interrupted_at < math.inf else f"within {seconds:g} s"
+            raise BackendUnavailable(f"no answer {when}; what was requested may or may not have been done") from None
 
     @asynccontextmanager
     async def until(self, end: float) -> AsyncIterator[asyncio.Timeout]:
-        """Cut short at ``end`` (loop time), or where the agent ends before, by ``TimeoutError``."""
-        async with asyncio.timeout_at(min(end, self._over)) as timer:
+        """Interrupt the block with ``TimeoutError`` at ``end`` (loop time), or earlier if the agent ends earlier."""
+        async with asyncio.timeout_at(min(end, self._interrupted_at)) as timer:
             self._timers.add(timer)
             try:
                 yield timer
@@ -62,7 +62,7 @@ class InFlightWrites:
                 self._timers.discard(timer)
 
     async def drain(self, seconds: float) -> None:
-        """Take no more writes, and let what is under way end within ``seconds``; what has not by then is cut short."""
+        """Accept no more writes, let those in flight finish within ``seconds``, and interrupt the rest."""
         self._draining = True
         try:
             async with asyncio.timeout(seconds):
@@ -70,6 +70,6 @@ class InFlightWrites:
                     self._ended.clear()
                     await self._ended.wait()
         except TimeoutError:
-            self._over = asyncio.get_running_loop().time()
+            self._interrupted_at = asyncio.get_running_loop().time()
             for timer in tuple(self._timers):
-                timer.reschedule(self._over)
+                timer.reschedule(self._interrupted_at)

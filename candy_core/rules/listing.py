@@ -1,4 +1,4 @@
-"""Pages of rules out of several backends, one after the other (contract section 5)."""
+"""Pages of rules from several backends, one backend after the other (contract section 5)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import BackendFault, RuleList
 
 _FILTERED_PAGE = 500
-"""What a backend is asked for at once where most of it may be dropped."""
+"""The page size for a backend when the filter may drop most of its rules."""
 
 
 @frozen(kw_only=True)
 class ListFilter:
-    """Which rules: ``None`` for whatever there is."""
+    """Which rules to list. ``None`` stands for all."""
 
     type_name: str | None = None
     namespace: str | None = None
@@ -30,12 +30,12 @@ class ListFilter:
     key: str | None = None
 
     @property
-    def looks_inside(self) -> bool:
-        """Whether the core has to look at each rule."""
+    def by_annotation(self) -> bool:
+        """Whether the core has to filter, because backends cannot."""
         return self.config_map is not None or self.key is not None
 
-    def takes(self, stored: StoredRule) -> bool:
-        """Whether a rule is one of those."""
+    def matches(self, stored: StoredRule) -> bool:
+        """Whether a rule passes the filter."""
         annotations = stored.rule.annotations
         return all(
             wanted is None or annotations.get(name, "") == wanted
@@ -44,8 +44,8 @@ class ListFilter:
 
 
 @frozen(kw_only=True)
-class _Place:
-    """Where a page ends: in which backend, at which of its own pages, and how many rules into that."""
+class _Position:
+    """Where a page ends: the backend, the cursor of one of its own pages, and how many rules of that page to skip."""
 
     backend: str
     cursor: str | None = None
@@ -54,15 +54,15 @@ class _Place:
 
 @define
 class _Page:
-    """A page as far as it has been filled."""
+    """A page that is being filled."""
 
-    room: int
+    remaining: int
     rules: list[tuple[Backend, StoredRule]] = field(factory=list)
     errors: list[BackendFault] = field(factory=list)
 
 
 class Lister:
-    """Fills pages."""
+    """Reads pages of rules."""
 
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
@@ -70,23 +70,23 @@ class Lister:
     async def page(self, where: ListFilter, *, limit: int, cursor: str | None) -> RuleList:
         """The rules from ``cursor`` on.
 
-        A backend that fails is told in ``errors``, and the next one is gone on with; where the caller has named that
-        one type its error is raised. Raises :class:`Invalid` for an unknown type and a cursor that is none of ours.
+        If a backend fails, its error is listed in ``errors`` and the next backend follows; with a type in the filter
+        the error is raised. Raises :class:`Invalid` for an unknown type and an invalid cursor.
         """
         if where.type_name is not None:
-            backends: Sequence[Backend] = (self._backends.expect(where.type_name, "query.type"),)
+            backends: Sequence[Backend] = (self._backends.require(where.type_name, "query.type"),)
         else:
             backends = self._backends.all()
         names = [backend.name for backend in backends]
-        place = _from_cursor(cursor)
-        if place is not None and place.backend not in names:
+        position = _from_cursor(cursor)
+        if position is not None and position.backend not in names:
             raise _bad_cursor()
-        start = names.index(place.backend) if place is not None else 0
-        page = _Page(room=limit)
-        rest: _Place | None = None
+        start = names.index(position.backend) if position is not None else 0
+        page = _Page(remaining=limit)
+        rest: _Position | None = None
         for index in range(start, len(backends)):
             backend = backends[index]
-            at = place if place is not None and index == start else _Place(backend=backend.name)
+            at = position if position is not None and index == start else _Position(backend=backend.name)
             try:
                 rest = await self._fill(page, backend, at, where)
             except Invalid:
@@ -96,8 +96,8 @@ class Lister:
                     raise
                 page.errors.append(BackendFault(type=backend.type_name, code=error.code, detail=str(error)))
                 rest = None
-            if rest is None and page.room == 0 and index + 1 < len(backends):
-                rest = _Place(backend=backends[index + 1].name)
+            if rest is None and page.remaining == 0 and index + 1 < len(backends):
+                rest = _Position(backend=backends[index + 1].name)
             if rest is not None:
                 break
         rules = await asyncio.to_thread(
@@ -105,31 +105,31 @@ class Lister:
         )
         return RuleList(rules=rules, errors=tuple(page.errors), next_cursor=_to_cursor(rest))
 
-    async def _fill(self, page: _Page, backend: Backend, place: _Place, where: ListFilter) -> _Place | None:
-        """Take from one backend until the page is full or there is no more; where it was left, or ``None``."""
-        at: _Place | None = place
-        while at is not None and page.room:
-            size = max(_FILTERED_PAGE, at.skip + 1) if where.looks_inside else at.skip + page.room
+    async def _fill(self, page: _Page, backend: Backend, start: _Position, where: ListFilter) -> _Position | None:
+        """Fill the page from one backend. Returns where the next page starts, ``None`` after the last rule."""
+        at: _Position | None = start
+        while at is not None and page.remaining:
+            size = max(_FILTERED_PAGE, at.skip + 1) if where.by_annotation else at.skip + page.remaining
             found = await backend.list(where.namespace, limit=size, cursor=at.cursor)
-            after = _Place(backend=backend.name, cursor=found.next_cursor) if found.next_cursor is not None else None
+            after = _Position(backend=backend.name, cursor=found.next_cursor) if found.next_cursor is not None else None
             for number, stored in enumerate(found.rules):
-                if number < at.skip or not where.takes(stored):
+                if number < at.skip or not where.matches(stored):
                     continue
-                if not page.room:
-                    return _Place(backend=backend.name, cursor=at.cursor, skip=number)
+                if not page.remaining:
+                    return _Position(backend=backend.name, cursor=at.cursor, skip=number)
                 page.rules.append((backend, stored))
-                page.room -= 1
+                page.remaining -= 1
             at = after
         return at
 
 
-def _to_cursor(place: _Place | None) -> str | None:
-    if place is None:
+def _to_cursor(position: _Position | None) -> str | None:
+    if position is None:
         return None
-    return base64.urlsafe_b64encode(dumps([place.backend, place.cursor, place.skip])).decode()
+    return base64.urlsafe_b64encode(dumps([position.backend, position.cursor, position.skip])).decode()
 
 
-def _from_cursor(cursor: str | None) -> _Place | None:
+def _from_cursor(cursor: str | None) -> _Position | None:
     if cursor is None:
         return None
     try:
@@ -139,7 +139,7 @@ def _from_cursor(cursor: str | None) -> _Place | None:
         raise _bad_cursor() from None
     if not 0 <= skip <= _FILTERED_PAGE:
         raise _bad_cursor()
-    return _Place(backend=backend, cursor=inner, skip=skip)
+    return _Position(backend=backend, cursor=inner, skip=skip)
 
 
 def _bad_cursor() -> Invalid:

@@ -1,4 +1,4 @@
-"""Requests about rules: what is read out of them, with every problem at once."""
+"""Reads rules from requests, and reports every problem at once."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ D = TypeVar("D", bound=RuleDraft)
 
 
 @frozen(kw_only=True)
-class Wanted:
-    """A rule that a caller wants to hold, and where."""
+class DesiredRule:
+    """A rule that a caller wants, and the backend to write it to."""
 
     backend: Backend
     rule: Rule
     version: str
-    """The version that the caller's change is based on; empty where it names none."""
+    """The version that the change is based on, empty if the caller named none."""
 
 
-def read_wanted(body: Json, kind: type[D], backends: Backends) -> tuple[D, Wanted]:
-    """A rule as it came.
+def read_desired(body: Json, kind: type[D], backends: Backends) -> tuple[D, DesiredRule]:
+    """Read a rule from a request's body.
 
-    Raises :class:`Invalid` with every problem: of its shape, of its type, and of the content as far as it can be read.
+    Raises :class:`Invalid` with every problem of its shape and type, and of its content as far as it can be read.
     """
     problems: list[Problem] = []
     try:
         draft = request_reader.read(body, kind)
     except Invalid as error:
         problems += error.problems
-        salvaged = _salvaged(body, kind, error)
-        if salvaged is None:
+        partial = _valid_part(body, kind, error)
+        if partial is None:
             raise
-        draft = salvaged
+        draft = partial
     backend = backends.named(draft.type)
     if backend is None and not any(problem.path == "$.type" for problem in problems):
         problems.append(backends.unknown("$.type"))
@@ -52,20 +52,20 @@ def read_wanted(body: Json, kind: type[D], backends: Backends) -> tuple[D, Wante
         problems += error.problems
     if problems or backend is None:
         raise Invalid(problems)
-    return draft, Wanted(backend=backend, rule=rule_of(draft, groups), version=draft.resource_version)
+    return draft, DesiredRule(backend=backend, rule=rule_of(draft, groups), version=draft.resource_version)
 
 
-def _salvaged(body: Json, kind: type[D], error: Invalid) -> D | None:
-    """What is right of a draft, so that its content can be looked at too; ``None`` where there is none to look at."""
+def _valid_part(body: Json, kind: type[D], error: Invalid) -> D | None:
+    """The valid part of a draft, so that its content can be checked too. ``None`` if there is no content to check."""
     if not isinstance(body, Mapping) or "content" not in body:
         return None
     bad = [problem.path for problem in error.problems]
-    right = {
+    valid = {
         key: value
         for key, value in body.items()
         if not any(path == f"$.{key}" or path.startswith((f"$.{key}.", f"$.{key}[", f"$['{key}")) for path in bad)
     }
     try:
-        return request_reader.read({"name": "rule", "type": "", **right}, kind)
+        return request_reader.read({"name": "rule", "type": "", **valid}, kind)
     except Invalid:
         return None

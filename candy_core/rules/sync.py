@@ -1,4 +1,4 @@
-"""Sync: the backends are made to hold the rules of a request; and what has drifted (contract section 5)."""
+"""Sync: make the backends hold the rules of a request, or report drift (contract section 5)."""
 
 from __future__ import annotations
 
@@ -15,50 +15,51 @@ from candy_core.errors import BackendUnavailable, CandyError, Exists, Invalid, P
 from candy_core.model.rule import StoredRule
 from candy_core.model.task import Json
 from candy_core.rules.annotations import has_drifted, is_like
+from candy_core.rules.applier import Applier, RetryPolicy, RetryWindow, WriteRecorder
 from candy_core.rules.backends import Backend, Backends
 from candy_core.rules.documents import SyncAnswer, SyncRequest, SyncResult, SyncSummary
 from candy_core.rules.in_flight import InFlightWrites
-from candy_core.rules.plan import Place, Plan, likely_places, place_of, plan_of, to_be_pruned
-from candy_core.rules.writing import Carrier, Patience, Retrying, Writes
+from candy_core.rules.plan import BackendNamespace, Plan, likely_targets, plan_of, target_of, to_be_pruned
 
 _ONE_LIST = 5000
-"""Rules of a page of the list that a sync begins with: for most clusters that is one call."""
+"""The page size of the list at the start of a sync. For most clusters that is one call."""
 
-_LATE = BackendUnavailable("the time of the sync was up; this may have been done or not")
+_LATE = BackendUnavailable("the time of the sync was over; this may or may not have been done")
 
 Listed: TypeAlias = tuple[StoredRule, ...] | CandyError
+Lists: TypeAlias = dict[BackendNamespace, Listed]
 Job: TypeAlias = Callable[[], Awaitable[None]]
 
 
 @define(kw_only=True)
 class _Sync:
-    """One sync under way. ``pruned`` goes by backend, namespace and name."""
+    """One running sync. ``pruned`` has its results by backend, namespace and name."""
 
     plan: Plan
-    carrier: Carrier
-    places: asyncio.Semaphore
-    listed: Mapping[Place, Listed]
+    applier: Applier
+    slots: asyncio.Semaphore
+    listed: Lists
     results: dict[int, SyncResult] = field(factory=dict)
     pruned: dict[tuple[str, str, str], SyncResult] = field(factory=dict)
     blocked: list[int] = field(factory=list)
-    """Rules whose object is kept for another name, which prune may make room for."""
+    """Rules whose object has another name's rule, which prune may delete."""
 
-    async def each(self, jobs: Iterable[Job]) -> None:
-        """Some jobs at a time, each of which keeps its own errors."""
+    async def run_all(self, jobs: Iterable[Job]) -> None:
+        """Run jobs, as many at a time as there are slots. Each job keeps its own errors."""
 
         async def run(job: Job) -> None:
-            async with self.places:
+            async with self.slots:
                 await job()
 
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(run(job))
 
-    async def hold(self, index: int, present: StoredRule | None) -> None:
-        """Make one rule hold."""
+    async def apply(self, index: int, present: StoredRule | None) -> None:
+        """Apply one rule and keep its result."""
         name = self.plan.names[index]
         try:
-            word = await self.carrier.hold(self.plan.wanted[index], present)
+            word = await self.applier.apply(self.plan.desired[index], present)
             self.results[index] = SyncResult(name=name, result=word)
         except CandyError as error:
             self.results[index] = _failed(name, error)
@@ -66,44 +67,44 @@ class _Sync:
                 self.blocked.append(index)
 
     async def remove(self, key: tuple[str, str, str], stored: StoredRule) -> None:
-        """Prune one rule."""
+        """Prune one rule and keep its result."""
         try:
-            word = await self.carrier.remove(self.plan.backends[key[0]], stored)
+            word = await self.applier.remove(self.plan.backends[key[0]], stored)
             self.pruned[key] = SyncResult(name=key[2], result=word)
         except CandyError as error:
             self.pruned[key] = _failed(key[2], error)
 
-    def work(self) -> list[tuple[int, StoredRule | None]]:
-        """The rules that are not held yet, with what is there; those that are, or cannot be, get their results."""
-        present: dict[tuple[Place, str], StoredRule] = {}
-        for place, found in self.listed.items():
+    def to_apply(self) -> list[tuple[int, StoredRule | None]]:
+        """The rules to apply, each with its present object. The other rules get their results."""
+        present: dict[tuple[BackendNamespace, str], StoredRule] = {}
+        for target, found in self.listed.items():
             for stored in () if isinstance(found, CandyError) else found:
-                if stored.managed or (place, stored.rule.ref.name) not in present:
-                    present[place, stored.rule.ref.name] = stored
-        work: list[tuple[int, StoredRule | None]] = []
-        for index, wanted in self.plan.wanted.items():
-            place, name = place_of(wanted), self.plan.names[index]
-            found = self.listed[place]
-            there = present.get((place, name))
+                if stored.managed or (target, stored.rule.ref.name) not in present:
+                    present[target, stored.rule.ref.name] = stored
+        rest: list[tuple[int, StoredRule | None]] = []
+        for index, desired in self.plan.desired.items():
+            target, name = target_of(desired), self.plan.names[index]
+            found = self.listed[target]
+            current = present.get((target, name))
             if isinstance(found, CandyError):
                 self.results[index] = _failed(name, found)
-            elif there is not None and there.managed and is_like(there, wanted.rule):
+            elif current is not None and current.managed and is_like(current, desired.rule):
                 self.results[index] = SyncResult(name=name, result="unchanged")
             else:
-                work.append((index, there))
-        return work
+                rest.append((index, current))
+        return rest
 
-    def pruning(self) -> list[Job]:
-        """What is to be deleted. Each has failed until it is done; so has a place that could not be listed."""
+    def removals(self) -> list[Job]:
+        """The deletions of prune. The result of each is ``failed`` until it is done, as for a target without a list."""
         jobs: list[Job] = []
-        for place in self.plan.pruned:
-            found = self.listed[place]
+        for target in self.plan.pruned:
+            found = self.listed[target]
             if isinstance(found, CandyError):
-                if all(place_of(wanted) != place for wanted in self.plan.wanted.values()):
-                    self.pruned[place.backend, place.namespace, ""] = _failed("", found)
+                if all(target_of(desired) != target for desired in self.plan.desired.values()):
+                    self.pruned[target.backend, target.namespace, ""] = _failed("", found)
                 continue
-            for stored in to_be_pruned(self.plan, place, found):
-                key = (place.backend, place.namespace, stored.rule.ref.name)
+            for stored in to_be_pruned(self.plan, target, found):
+                key = (target.backend, target.namespace, stored.rule.ref.name)
                 self.pruned[key] = _failed(key[2], _LATE)
                 jobs.append(partial(self.remove, key, stored))
         return jobs
@@ -111,45 +112,45 @@ class _Sync:
 
 @frozen
 class Synchronizer:
-    """Runs syncs; ``concurrency`` bounds the writes of each at one time."""
+    """Runs syncs. ``concurrency`` limits the simultaneous writes of each."""
 
     backends: Backends
-    writes: Writes
-    under_way: InFlightWrites
+    writes: WriteRecorder
+    in_flight: InFlightWrites
     concurrency: int = field(kw_only=True)
-    retrying: Retrying = field(kw_only=True)
+    retry: RetryPolicy = field(kw_only=True)
 
     async def run(self, body: Json, seconds: float) -> SyncAnswer:
-        """Do what a request asks for, within ``seconds``; what was not reached by then is ``failed``.
+        """Process a request within ``seconds``. What is not done by then is ``failed``.
 
-        Raises :class:`Invalid` for what concerns the whole request, and :class:`BackendUnavailable` where none of what
-        it needs can be had.
+        Raises :class:`Invalid` for problems of the request as a whole, and :class:`BackendUnavailable` if no backend
+        that it needs is available.
         """
         request = request_reader.read(body, SyncRequest)
         if request.rules is None:
             if request.prune:
-                raise Invalid([Problem("$.rules", "is required where prune is asked for: prune keeps what is named")])
-            async with self.under_way.within(seconds):
+                raise Invalid([Problem("$.rules", "is required with prune: prune keeps what is named")])
+            async with self.in_flight.within(seconds):
                 return await self._drift(request)
         end = asyncio.get_running_loop().time() + seconds
         with self.writes.syncing():
-            async with self.under_way.within(seconds):
+            async with self.in_flight.within(seconds):
                 plan, listed = await self._prepare(request, request.rules)
-            _raise_if_nothing_answers(listed)
-            patience = Patience(self.retrying, self.retrying.window)
-            carrier = Carrier(writes=self.writes, patience=patience, dry_run=request.dry_run)
-            sync = _Sync(plan=plan, carrier=carrier, places=asyncio.Semaphore(self.concurrency), listed=listed)
+            _raise_if_all_unavailable(listed)
+            retries = RetryWindow(self.retry, self.retry.window)
+            applier = Applier(writes=self.writes, retries=retries, dry_run=request.dry_run)
+            sync = _Sync(plan=plan, applier=applier, slots=asyncio.Semaphore(self.concurrency), listed=listed)
             try:
-                async with self.under_way.until(end) as timer:
+                async with self.in_flight.until(end) as timer:
                     await self._write(sync)
             except TimeoutError:
                 if not timer.expired():
                     raise
             return _answer(sync)
 
-    async def _prepare(self, request: SyncRequest, rules: tuple[Json, ...]) -> tuple[Plan, dict[Place, Listed]]:
-        """The plan, and what its places hold; most of these can be told, and read, before the plan is made."""
-        likely = likely_places(request, rules, self.backends)
+    async def _prepare(self, request: SyncRequest, rules: tuple[Json, ...]) -> tuple[Plan, Lists]:
+        """The plan, and the lists of its targets, most of which are read while the plan is being made."""
+        likely = likely_targets(request, rules, self.backends)
         async with asyncio.TaskGroup() as group:
             early = group.create_task(self._list(likely))
             plan = await asyncio.to_thread(_planned, request, rules, self.backends)
@@ -158,55 +159,57 @@ class Synchronizer:
         if isinstance(plan, Invalid):
             raise plan
         listed = early.result() | await self._list(
-            {place: plan.backends[place.backend] for place in plan.places if place not in likely}
+            {target: plan.backends[target.backend] for target in plan.targets if target not in likely}
         )
-        return plan, {place: listed[place] for place in plan.places}
+        return plan, {target: listed[target] for target in plan.targets}
 
-    async def _list(self, places: Mapping[Place, Backend]) -> dict[Place, Listed]:
-        """What every place holds, or why that cannot be told; a place without a namespace is all of them."""
-        patience = Patience(self.retrying, self.retrying.listing)
-        listed: dict[Place, Listed] = {}
+    async def _list(self, targets: Mapping[BackendNamespace, Backend]) -> Lists:
+        """The rules of every target, or the error of its list. An empty namespace stands for all namespaces."""
+        retries = RetryWindow(self.retry, self.retry.listing)
+        listed: Lists = {}
 
-        async def read(place: Place, backend: Backend) -> None:
+        async def read(target: BackendNamespace, backend: Backend) -> None:
             found: list[StoredRule] = []
             cursor: str | None = None
             try:
                 while True:
-                    page = await patience.page(backend, place.namespace or None, limit=_ONE_LIST, cursor=cursor)
+                    page = await retries.page(backend, target.namespace or None, limit=_ONE_LIST, cursor=cursor)
                     found += page.rules
                     cursor = page.next_cursor
                     if cursor is None:
                         break
-                listed[place] = tuple(found)
+                listed[target] = tuple(found)
             except CandyError as error:
-                listed[place] = error
+                listed[target] = error
 
         async with asyncio.TaskGroup() as group:
-            for place, backend in places.items():
-                group.create_task(read(place, backend))
+            for target, backend in targets.items():
+                group.create_task(read(target, backend))
         return listed
 
     async def _write(self, sync: _Sync) -> None:
-        work = await asyncio.to_thread(sync.work)  # it compares every rule with what is there
-        pruning = sync.pruning()
-        await sync.each(partial(sync.hold, index, there) for index, there in work)
-        await sync.each(pruning)
-        if not sync.carrier.dry_run and any(result.result == "deleted" for result in sync.pruned.values()):
+        to_apply = await asyncio.to_thread(sync.to_apply)  # compares every rule with its object
+        removals = sync.removals()
+        await sync.run_all(partial(sync.apply, index, current) for index, current in to_apply)
+        await sync.run_all(removals)
+        if not sync.applier.dry_run and any(result.result == "deleted" for result in sync.pruned.values()):
             blocked, sync.blocked = sync.blocked, []
-            await sync.each(partial(sync.hold, index, None) for index in blocked)
+            await sync.run_all(partial(sync.apply, index, None) for index in blocked)
 
     async def _drift(self, request: SyncRequest) -> SyncAnswer:
         if request.type is not None:
-            asked = {"": self.backends.expect(request.type, "$.type")}
+            every: Iterable[Backend] = (self.backends.require(request.type, "$.type"),)
         else:
-            asked = {backend.name: backend for backend in self.backends.all()}
-        backends = {backend.name: backend for backend in asked.values()}
-        listed = await self._list({Place(name, request.namespace or ""): one for name, one in backends.items()})
-        _raise_if_nothing_answers(listed)
+            every = self.backends.all()
+        backends = {backend.name: backend for backend in every}
+        listed = await self._list(
+            {BackendNamespace(name, request.namespace or ""): one for name, one in backends.items()}
+        )
+        _raise_if_all_unavailable(listed)
         results: list[SyncResult] = []
         unchanged = 0
-        for place, found in sorted(listed.items(), key=lambda pair: pair[0].backend):
-            kind = backends[place.backend].type_name
+        for target, found in sorted(listed.items(), key=lambda pair: pair[0].backend):
+            kind = backends[target.backend].type_name
             if isinstance(found, CandyError):
                 results.append(_failed("", found, path="$.type", prefix=f"{kind}: "))
                 continue
@@ -223,8 +226,8 @@ def _planned(request: SyncRequest, rules: tuple[Json, ...], backends: Backends) 
         return error
 
 
-def _raise_if_nothing_answers(listed: Mapping[Place, Listed]) -> None:
-    """A backend without its CRD or cluster is a 503: where there is no other, it is the answer's own status."""
+def _raise_if_all_unavailable(listed: Lists) -> None:
+    """If no backend is available, the whole request is a 503 and not a list of failures."""
     errors = [found for found in listed.values() if isinstance(found, CandyError)]
     if errors and len(errors) == len(listed) and all(isinstance(error, Retriable) for error in errors):
         raise errors[0]
@@ -233,8 +236,8 @@ def _raise_if_nothing_answers(listed: Mapping[Place, Listed]) -> None:
 def _answer(sync: _Sync) -> SyncAnswer:
     results: list[SyncResult] = []
     for index, name in enumerate(sync.plan.names):
-        if index in sync.plan.bad:
-            results.append(SyncResult(name=name, result="failed", errors=sync.plan.bad[index]))
+        if index in sync.plan.invalid:
+            results.append(SyncResult(name=name, result="failed", errors=sync.plan.invalid[index]))
         else:
             results.append(sync.results.get(index) or _failed(name, _LATE))
     results += [result for _, result in sorted(sync.pruned.items())]
@@ -259,5 +262,5 @@ def _drifted_of(found: tuple[StoredRule, ...]) -> list[StoredRule]:
 
 def _drifted(stored: StoredRule, kind: str) -> SyncResult:
     where = f"{kind}, namespace {stored.rule.ref.namespace}, object {stored.object_name}"
-    told = Problem("$.groups", f"differs from what the agent wrote last ({where})")
-    return SyncResult(name=stored.rule.ref.name, result="drifted", errors=(told,))
+    problem = Problem("$.groups", f"differs from what the agent wrote last ({where})")
+    return SyncResult(name=stored.rule.ref.name, result="drifted", errors=(problem,))

@@ -1,7 +1,7 @@
-"""JSON values as YAML that reads back equal, here and by whoever reads YAML with types.
+"""Writes JSON values as YAML that every reader, with types or without, reads back equal.
 
-A text that looks like something else (``No``, ``1.10``, ``2026-11-23``) is quoted, one of several lines becomes a
-literal block where YAML can say it so.
+A string that looks like another type (``No``, ``1.10``, ``2026-11-23``) is quoted. One with several lines becomes a
+literal block where YAML allows it.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import yaml
 from candy_core.model.task import Json
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_RESOLVER: Any = yaml.SafeDumper(None)  # type: ignore[arg-type]  # asked for what YAML 1.1 takes a plain text for
+_RESOLVER: Any = yaml.SafeDumper(None)  # type: ignore[arg-type]  # knows which plain scalars are not strings in YAML 1.1
 _TAG = "tag:yaml.org,2002:"
-_WIDE = 1 << 20  # no line is folded: an expression stays in one piece
+_WIDE = 1 << 20  # no line is folded: an expression stays on one line
 _OTHERS = re.compile(
     r"""[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)
     |y|Y|n|N|[-+.0-9][-+.:_0-9eE]*""",
     re.VERBOSE,
 )
-"""What YAML 1.2 takes for no text, or some reader of YAML 1.1 does beyond PyYAML."""
+"""Further plain scalars that YAML 1.2, or another reader of YAML 1.1 than PyYAML, does not read as strings."""
 
 
 def write_yaml(value: Json, *, tagged: bool) -> str:
     """``value`` as YAML. With ``tagged`` numbers and booleans carry their tag (``!!int 10``).
 
-    :func:`~candy_core.rules.yaml_reading.read_yaml` keeps text as text: it gives the equal value back of a tagged one,
-    and of another one the text of each number, for somebody who knows which of the fields are numbers.
+    :func:`~candy_core.yaml_reader.read_yaml` without types gives back the equal value if it is tagged. If it is not,
+    numbers and booleans come back as strings, for a reader that knows which of its fields they are.
     """
     return str(yaml.emit(_document(value, tagged), Dumper=_DUMPER, width=_WIDE, allow_unicode=True))
 
@@ -47,7 +47,7 @@ def _value(value: object, tagged: bool) -> Iterator[yaml.Event]:
     if isinstance(value, Mapping):
         yield yaml.MappingStartEvent(None, None, True, flow_style=not value)
         for key, inner in value.items():
-            yield _text(str(key), key=True)
+            yield _string(str(key), key=True)
             yield from _value(inner, tagged)
         yield yaml.MappingEndEvent()
     elif isinstance(value, list | tuple):
@@ -56,7 +56,7 @@ def _value(value: object, tagged: bool) -> Iterator[yaml.Event]:
             yield from _value(inner, tagged)
         yield yaml.SequenceEndEvent()
     elif isinstance(value, str):
-        yield _text(value)
+        yield _string(value)
     elif value is None:
         yield yaml.ScalarEvent(None, None, (True, True), "null")
     else:
@@ -70,18 +70,18 @@ def _plain(value: object) -> tuple[str, str]:
     return ("int" if isinstance(value, int) else "float"), repr(value)
 
 
-def _text(text: str, *, key: bool = False) -> yaml.ScalarEvent:
+def _string(text: str, *, key: bool = False) -> yaml.ScalarEvent:
     style = _style(text)
     return yaml.ScalarEvent(None, None, (True, True), text, style='"' if key and style == "|" else style)
 
 
 def _style(text: str) -> str | None:
-    """A plain text, a quoted one or a literal block; the emitter quotes where YAML's grammar has it so."""
+    """Plain, quoted or a literal block. The emitter itself quotes what the grammar of YAML does not allow plain."""
     if not text.replace("\n", "").isprintable():
         return '"'
     if "\n" in text:
         lines = text.rstrip("\n").split("\n")
         block = lines[0][:1] not in ("", " ") and not any(line.endswith(" ") for line in lines)
         return "|" if block else '"'
-    looks_like = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
-    return "'" if looks_like != _TAG + "str" or _OTHERS.fullmatch(text) else None
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
+    return "'" if tag != _TAG + "str" or _OTHERS.fullmatch(text) else None

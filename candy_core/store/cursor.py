@@ -1,4 +1,4 @@
-"""Where a page of a listing ends: an opaque word for the caller, a sequence number for the store."""
+"""Where a page of a listing ends: an opaque text for the caller, a sequence number for the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def to_cursor(sequence: int) -> str:
 
 
 def from_cursor(cursor: str | None) -> int | None:
-    """The sequence number that a cursor stands for. Raises ``Invalid`` for a text that is no cursor."""
+    """The sequence number that a cursor stands for. Raises ``Invalid`` for a text that is not a cursor."""
     if cursor is None:
         return None
     try:

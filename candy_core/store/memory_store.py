@@ -1,7 +1,7 @@
-"""The embedded task store: everything in the memory of one process.
+"""The memory store: everything in the memory of one process.
 
-Nothing here awaits between reading and writing its tables, except where a spool is written to first; so every step is
-atomic to the others on the same event loop.
+Nothing here awaits between reading and writing its tables, except where the spool is written first; so every step is
+atomic for the others on the same event loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MemoryStore(DeliveryQueue):
         self._ready: list[tuple[int, int, str]] = []
         self._leases: dict[str, TaskRow] = {}
         self._endings: dict[str, float] = {}
-        """Tasks that only have to be ended, and until when somebody is at it."""
+        """Tasks that only have to be ended, and until when each is leased for that."""
         self._retention = Retention(limits)
         self._queue_bytes = 0
         self._sequence = 0
@@ -60,12 +60,12 @@ class MemoryStore(DeliveryQueue):
         row = self._rows.get(task.task_id)
         if row is not None:
             if row.new.digest != task.digest:
-                raise Conflict(f"the task {task.task_id} is there already, with another body")
+                raise Conflict(f"the task {task.task_id} already exists, with another body")
             return Submitted(state=row.state, created=False)
         if self._tally[TaskStatus.PENDING] >= self._limits.max_pending:
-            raise QueueFull(f"{self._limits.max_pending} tasks wait already", retry_after=5)
+            raise QueueFull(f"{self._limits.max_pending} tasks are waiting already", retry_after=5)
         if self._queue_bytes and self._queue_bytes + task.size > self._limits.queue_bytes:
-            raise QueueFull("the tasks that wait fill the memory set aside for them", retry_after=5)
+            raise QueueFull("waiting tasks fill the memory set aside for them", retry_after=5)
         if self._full:
             raise Overloaded("undelivered results fill the memory set aside for them", retry_after=30)
         self._sequence += 1
@@ -120,13 +120,13 @@ class MemoryStore(DeliveryQueue):
         for result in results:
             row.put(result)
         row.leases[lease].running = running
-        row.note(log)
+        row.append_log(log)
         return row.left
 
     async def release(self, lease: str) -> None:
         """See the port."""
         row = self._leases.pop(lease, None)
-        if row is not None and row.give_back(lease):
+        if row is not None and row.release(lease):
             self._after_release(row)
 
     async def finish(self, task_id: str, ending: Ending) -> bool:
@@ -211,7 +211,7 @@ class MemoryStore(DeliveryQueue):
         row = self._rows.get(task_id)
         if row is None:
             return
-        row.note(entries)
+        row.append_log(entries)
         self._retention.reweigh(task_id, row.weight)
 
     async def read_log(self, task_id: str) -> TaskLog | None:
@@ -267,7 +267,7 @@ class MemoryStore(DeliveryQueue):
             self._make_ready(row)
 
     def _mark_for_ending(self, row: TaskRow) -> None:
-        """Have it ended as soon as nobody holds a lease on it."""
+        """Have it ended as soon as no lease on it is left."""
         self._endings.setdefault(row.new.task_id, 0.0)
         self._ending.notify()
 
@@ -277,9 +277,9 @@ class MemoryStore(DeliveryQueue):
                 del self._leases[key]
             elif row.leases[key].expires <= now:
                 del self._leases[key]
-                row.give_back(key)
+                row.release(key)
                 self._after_release(row)
 
     def _evict(self) -> None:
-        for task_id in self._retention.let_go(self._clock.monotonic()):
+        for task_id in self._retention.expired(self._clock.monotonic()):
             del self._rows[task_id]

@@ -1,4 +1,4 @@
-"""An item's result as JSON, written once: from then on it goes from hand to hand as these bytes."""
+"""An item's result as JSON, written once: from then on it is passed along as these bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def result_text(item: PlannedItem, outcome: Outcome, seconds: float = 0.0) -> bytes:
-    """``encode(item.result(outcome, seconds))``, without the records between: there is one for every item.
+    """``encode(item.result(outcome, seconds))``, without the records in between, since there is one per item.
 
-    Raises ``TypeError`` for ``stats`` that are no JSON.
+    Raises ``TypeError`` for ``stats`` that are not JSON.
     """
     stats = outcome.stats
     plain = type(stats) is dict and all(type(value) in _PLAIN for value in stats.values())

@@ -9,7 +9,7 @@ from candy_core.ports.task_store import StoreLimits
 
 
 class Retention:
-    """The ended tasks in the order of their end, and what each weighs in bytes."""
+    """The ended tasks in the order of their end, and the size of each in bytes."""
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
@@ -22,14 +22,14 @@ class Retention:
         self._bytes += weight
 
     def reweigh(self, task_id: str, weight: int) -> None:
-        """A task weighs something else now; one that has not ended is left alone."""
+        """Note the new size of a task; one that has not ended is ignored."""
         if task_id in self._kept:
             ended_at, before = self._kept[task_id]
             self._kept[task_id] = (ended_at, weight)
             self._bytes += weight - before
 
-    def let_go(self, now: float) -> Iterator[str]:
-        """The tasks that are to be forgotten; the newest is kept whatever it weighs."""
+    def expired(self, now: float) -> Iterator[str]:
+        """The tasks to be dropped; the newest is kept whatever its size."""
         while self._kept:
             task_id, (ended_at, weight) = next(iter(self._kept.items()))
             too_many = self._bytes > self._limits.keep_bytes and len(self._kept) > 1

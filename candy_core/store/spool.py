@@ -1,10 +1,10 @@
 """Undelivered results on disk, so that they outlive the process (contract section 7, ``CANDY_SPOOL_DIR``).
 
-One file a delivery: a line with the checksum of all that follows, a line of JSON, and the document as it is. A file is
-written beside its place, synced and renamed into it, so that there is a whole one or none; it goes when the delivery
-has arrived. The files are readable by their owner alone, since a task's own callback may bring secrets in its headers.
+One file per delivery: a line with the checksum of the rest, a line of JSON, and the document unchanged. A file is
+written under a temporary name, synced and renamed, so that it is either whole or absent; it is removed once it has been
+delivered. Only the owner can read the files, since a task's own callback may have secrets in its headers.
 
-Everything here waits for the disk: call it in a thread (``asyncio.to_thread``).
+Everything here blocks on the disk: call it in a thread (``asyncio.to_thread``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from candy_core.model.task import Callback
 _log = structlog.get_logger("candy.spool")
 
 FOLDER = "candy-deliveries"
-"""What the spool makes in the folder it is given: that may be anybody's, and a mounted volume's mode is not ours."""
+"""A subfolder of the configured folder, since that may be shared, and the mode of a mounted volume is not ours."""
 _FORMAT = 1
 _SUFFIX = ".delivery"
 _PART = ".part"
@@ -53,7 +53,7 @@ class _Head:
 
 @frozen(kw_only=True)
 class SpooledDelivery(_Head):
-    """A delivery that has neither arrived nor been forgotten.
+    """A delivery that has neither arrived nor been dropped.
 
     ``created_at`` and ``given_up_at`` in Unix seconds, ``max_age`` in seconds; ``dead`` says why it became a dead
     letter, ``None`` while it is waiting.
@@ -101,9 +101,9 @@ class Spool:
         entries: list[SpooledDelivery] = []
         aside: list[str] = []
         with self._guard:
-            for name in sorted(os.listdir(self._descriptor)):  # noqa: PTH208  # the folder held open, whoever renames it
+            for name in sorted(os.listdir(self._descriptor)):  # noqa: PTH208  # the open folder, even if it was renamed
                 if name.endswith(_PART):
-                    os.unlink(name, dir_fd=self._descriptor)  # never finished, so nobody was promised anything
+                    os.unlink(name, dir_fd=self._descriptor)  # never finished, so nothing was acknowledged
                 elif name.endswith(_SUFFIX):
                     try:
                         entries.append(_decode(self._read(name)))

@@ -1,4 +1,4 @@
-"""One task in the memory of the store: its results, its leases, its log."""
+"""One task in the memory store: its results, its leases, its log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NONE = dict.fromkeys(ItemStatus, 0)
 
 @define
 class Lease:
-    """Who holds which of a task's items, and until when on the monotonic clock. ``running``: how many it runs now."""
+    """Which items of a task are leased, and until when on the monotonic clock. ``running``: how many run now."""
 
     indices: tuple[int, ...]
     expires: float
@@ -34,7 +34,7 @@ class Lease:
 
 @define(eq=False)
 class TaskRow:
-    """All that is known of a task; owned and changed by the store alone."""
+    """All that the store knows about a task; only the store changes it."""
 
     new: NewTask
     sequence: int
@@ -89,11 +89,11 @@ class TaskRow:
 
     @property
     def weight(self) -> int:
-        """About how many bytes an ended task takes."""
+        """Approximate size of an ended task in bytes."""
         return 2048 + len(self.document or b"") + self.log_bytes
 
     def put(self, result: ItemRecord) -> None:
-        """Keep a result unless the item has one."""
+        """Keep a result unless the item already has one."""
         if self.results[result.index] is None:
             self.results[result.index] = result.text
             self.counts[result.status] += 1
@@ -103,8 +103,8 @@ class TaskRow:
         """Give every item that has no result this one."""
         for index, item in enumerate(self.new.items):
             if self.results[index] is None:
-                told = item.verdict or outcome
-                self.put(ItemRecord(index, told.status, result_text(item, told)))
+                result = item.verdict or outcome
+                self.put(ItemRecord(index, result.status, result_text(item, result)))
 
     def render(self, status: TaskStatus, message: str, end: datetime | None) -> bytes:
         """The result object as JSON, with the results so far in the order of the request."""
@@ -120,18 +120,18 @@ class TaskRow:
         return b'%b,"results":[%b],%b' % (head[:-1], results, tail[1:])
 
     def close(self, status: TaskStatus, message: str, now: datetime, document: bytes) -> None:
-        """End the task, and let go of what only a running task needs. ``document`` is its result object."""
+        """End the task, and drop what only a running task needs. ``document`` is its result object."""
         self.status, self.message, self.end = status, message, now
         self.document = document
         self.results = []
         self.leases = {}
         self.unclaimed = deque()
-        self.new = evolve(self.new, items=())  # the params are not asked for any more, and may be large
+        self.new = evolve(self.new, items=())  # nothing reads the params any more, and they may be large
         self.asked.set()
         self.finished.set()
 
     def claim(self, lease: str, indices: Sequence[int], clock: Clock, *, started: bool) -> Claim:
-        """What whoever takes the task, or a slice of it, is told."""
+        """The claim of a lease on a slice of the task, or on the whole of it."""
         return Claim(
             lease=lease,
             task_id=self.new.task_id,
@@ -145,8 +145,8 @@ class TaskRow:
             started=started,
         )
 
-    def note(self, entries: Sequence[LogEntry]) -> None:
-        """Add to the log; past its limit the oldest entries go."""
+    def append_log(self, entries: Sequence[LogEntry]) -> None:
+        """Add to the log; beyond its limit the oldest entries are dropped."""
         self.dropped += max(0, len(self.log) + len(entries) - LOG_LIMIT)
         self.log.extend(entries)
         self.log_bytes += sum(200 + len(entry.detail) for entry in entries)
@@ -156,11 +156,11 @@ class TaskRow:
         return TaskLog(task_id=self.new.task_id, entries=tuple(self.log), dropped=self.dropped)
 
     def expired(self, monotonic: float) -> Iterator[str]:
-        """The leases that have run out."""
+        """The leases that have expired."""
         return (key for key, lease in tuple(self.leases.items()) if lease.expires <= monotonic)
 
-    def give_back(self, key: str) -> bool:
-        """End a lease; what it held without a result is free again. Gives whether the lease was there."""
+    def release(self, key: str) -> bool:
+        """End a lease; its items without a result are free again. False where there was no such lease."""
         lease = self.leases.pop(key, None)
         if lease is None:
             return False

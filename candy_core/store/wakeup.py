@@ -1,4 +1,4 @@
-"""Waking those who wait for something to change."""
+"""Waking tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 
 
 class Signal:
-    """Wakes everybody who waits; who comes later waits for the next time."""
+    """Wakes all waiters at once; later ones wait for the next notification."""
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
 
     def notify(self) -> None:
-        """Wake all who wait now."""
+        """Wake all present waiters."""
         if self._event is not None:
             self._event.set()
             self._event = None
@@ -30,7 +30,7 @@ class Signal:
 
 
 class Latch:
-    """Opens once and stays open. Weighs next to nothing until somebody waits: for most tasks nobody does."""
+    """Opens once and stays open. It costs next to nothing until something waits, which for most tasks never happens."""
 
     __slots__ = ("_event", "_open")
 
@@ -39,7 +39,7 @@ class Latch:
         self._event: asyncio.Event | None = None
 
     def set(self) -> None:
-        """Open it, and wake all who wait."""
+        """Open it, and wake all waiters."""
         self._open = True
         if self._event is not None:
             self._event.set()

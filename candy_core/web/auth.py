@@ -1,4 +1,4 @@
-"""Who may come in: keys on requests, and a brake on guessing them (contract section 1)."""
+"""Authentication and authorization by API key, with a limit on failures (contract section 1)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from aiohttp import web
 
 from candy_core.keys import Caller, KeyRing
 from candy_core.web.operation import Operation
-from candy_core.web.problems import Refusal, Refused, retry_after
+from candy_core.web.problems import RequestRejected, retry_after
 
 
 class FailureLimiter:
-    """Counts failures by address: above ``limit`` of them in ``window`` seconds the address is told to slow down.
+    """Limits failures per address to ``limit`` in ``window`` seconds.
 
-    It is asked about failures only, so a valid key is never refused. Remembers the latest ``addresses`` addresses; an
-    IPv6 client counts as its /64, which is what one client has.
+    It counts failures only, so a valid key is never rejected. It keeps the latest ``addresses`` addresses. An IPv6
+    client counts as its /64, which is what one client usually has.
     """
 
     def __init__(
@@ -36,62 +36,58 @@ class FailureLimiter:
         self._clock = clock
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def failed(self, address: str) -> float | None:
-        """Note a failure; the seconds to wait where there have been too many, else ``None``."""
+    def record_failure(self, address: str) -> float | None:
+        """Count a failure. Returns the seconds to wait if there have been too many, else ``None``."""
         now = self._clock()
-        source = _source(address)
-        since, count = self._failures.pop(source, (now, 0))
+        client = _client(address)
+        since, count = self._failures.pop(client, (now, 0))
         if now - since >= self._window:
             since, count = now, 0
-        self._failures[source] = (since, count + 1)
+        self._failures[client] = (since, count + 1)
         if len(self._failures) > self._addresses:
             self._failures.popitem(last=False)
         return since + self._window - now if count >= self._limit else None
 
 
-class Doorkeeper:
-    """Decides whether a request may go on."""
+class Authenticator:
+    """Decides which requests are allowed."""
 
     def __init__(self, keys: KeyRing, limiter: FailureLimiter) -> None:
         self._keys = keys
         self._limiter = limiter
         self._log = structlog.get_logger("candy.web")
 
-    def admit(self, request: web.Request, operation: Operation) -> Caller | None:
-        """The caller of a request that may go on; raises :class:`Refused` with 401, 429 or 403."""
+    def authenticate(self, request: web.Request, operation: Operation) -> Caller | None:
+        """The caller; ``None`` for a route that needs no key. Raises :class:`RequestRejected` with 401, 429 or 403."""
         caller = self._keys.authenticate(request.headers)
         if caller is None:
-            if operation.scope is None and not _carries_key(request):
+            if operation.scope is None and not _has_key(request):
                 return None
-            wait = self._limiter.failed(request.remote or "")
+            wait = self._limiter.record_failure(request.remote or "")
             if operation.scope is None:
                 return None
             if wait is not None:
-                raise Refused(
-                    Refusal(
-                        code="slow_down",
-                        detail="Too many requests without a valid key came from this address.",
-                        headers=retry_after(wait),
-                    )
+                raise RequestRejected(
+                    "slow_down",
+                    "Too many requests without a valid key came from this address.",
+                    headers=retry_after(wait),
                 )
             self._log.warning("authentication_failed", address=request.remote, route=operation.path)
-            raise Refused(
-                Refusal(
-                    code="unauthenticated",
-                    detail="Send one valid key, as X-API-Key or as Authorization: Bearer.",
-                    headers={"WWW-Authenticate": 'Bearer realm="candy-agent"'},
-                )
+            raise RequestRejected(
+                "unauthenticated",
+                "Send one valid key, as X-API-Key or as Authorization: Bearer.",
+                headers={"WWW-Authenticate": 'Bearer realm="candy-agent"'},
             )
         if operation.scope is not None and not caller.allows(operation.scope):
-            raise Refused(Refusal(code="forbidden", detail=f"This needs a key with the scope {operation.scope}."))
+            raise RequestRejected("forbidden", f"This needs a key with the scope {operation.scope}.")
         return caller
 
 
-def _carries_key(request: web.Request) -> bool:
+def _has_key(request: web.Request) -> bool:
     return "X-API-Key" in request.headers or "Authorization" in request.headers
 
 
-def _source(address: str) -> str:
+def _client(address: str) -> str:
     if ":" not in address:
         return address
     try:

@@ -1,4 +1,4 @@
-"""GET /docs: the operations on one page that needs nothing from elsewhere, and no key."""
+"""GET /docs: the operations on one self-contained page, without a key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from html import escape
 
 from aiohttp import web
 
-from candy_core.web.call import Call
-from candy_core.web.operation import Answer, Operation
+from candy_core.web.operation import Operation, ResponseSpec
+from candy_core.web.request_context import RequestContext
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1b1b1f;background:#fff}
@@ -29,13 +29,13 @@ _POLICY = (
 
 
 def operation(every: Callable[[], Sequence[Operation]]) -> Operation:
-    """The route of the page; ``every`` gives all operations, this one among them."""
+    """The operation of the page. ``every`` returns all operations, including this one."""
 
     @cache
     def text() -> bytes:
         return page(every()).encode()
 
-    async def read(call: Call) -> web.Response:
+    async def read(context: RequestContext) -> web.Response:
         return web.Response(
             body=text(),
             content_type="text/html",
@@ -49,15 +49,15 @@ def operation(every: Callable[[], Sequence[Operation]]) -> Operation:
         handler=read,
         scope=None,
         tag="documentation",
-        summary="This API as a page to read",
+        summary="This API as an HTML page",
         query=None,
-        answers={200: Answer("A static page.", media="text/html")},
+        responses={200: ResponseSpec("A static page.", media="text/html")},
     )
 
 
 def page(operations: Sequence[Operation]) -> str:
     """The page as HTML."""
-    parts = [
+    html = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Candy Agent: API</title>',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f"<style>{_STYLE}</style></head><body><h1>Candy Agent: API</h1>",
@@ -65,11 +65,11 @@ def page(operations: Sequence[Operation]) -> str:
         "<code>application/problem+json</code>. <code>GET /openapi.json</code>, with a key, has every schema.</p>",
     ]
     for tag in dict.fromkeys(one.tag for one in operations):
-        parts.append(f"<h2>{escape(tag)}</h2><table><tr><th>Call</th><th>What it does</th><th>Scope</th></tr>")
-        parts += [_row(one) for one in operations if one.tag == tag]
-        parts.append("</table>")
-    parts.append("</body></html>")
-    return "".join(parts)
+        html.append(f"<h2>{escape(tag)}</h2><table><tr><th>Call</th><th>What it does</th><th>Scope</th></tr>")
+        html += [_row(one) for one in operations if one.tag == tag]
+        html.append("</table>")
+    html.append("</body></html>")
+    return "".join(html)
 
 
 def _row(one: Operation) -> str:

@@ -1,4 +1,4 @@
-"""The socket that the agent listens on, with TLS where it is configured (contract section 7)."""
+"""The socket that the agent listens on, with TLS if configured (contract section 7)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from candy_core.web.services import Services
 
 @asynccontextmanager
 async def listening(services: Services, *, shutdown_timeout: float) -> AsyncIterator[Address]:
-    """Serve the REST API for as long as the context is held; gives the address, with the port that was chosen.
+    """Serve the REST API inside the context. Yields the address, with the port that was chosen.
 
-    ``shutdown_timeout`` is what requests under way have to end, in seconds. Raises :class:`SettingsError` for an
-    address in use and for certificates that cannot be used.
+    ``shutdown_timeout`` is the time limit for open requests at the end, in seconds. Raises :class:`SettingsError` for
+    an address in use and for unusable certificates.
     """
     settings = services.settings
     runner = Runner(make_application(services), handle_signals=False, shutdown_timeout=shutdown_timeout)
@@ -46,12 +46,12 @@ def _listener(address: Address) -> socket.socket:
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert_file is None:
         return None
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        made.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
         if settings.tls_client_ca_file is not None:
-            made.load_verify_locations(settings.tls_client_ca_file)
-            made.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(settings.tls_client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"CANDY_TLS_CERT_FILE and its neighbours cannot be used: {error}") from None
-    return made
+        raise SettingsError(f"CANDY_TLS_CERT_FILE or the files that belong to it cannot be used: {error}") from None
+    return context

@@ -1,22 +1,22 @@
-"""The agent's own figures (contract section 6)."""
+"""The agent's own metrics (contract section 6)."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from candy_core.web.call import Call
-from candy_core.web.operation import Answer, Operation
+from candy_core.web.operation import Operation, ResponseSpec
+from candy_core.web.request_context import RequestContext
 from candy_core.web.services import Services
 
 
-class Figures:
-    """The handlers."""
+class MetricsHandlers:
+    """The handlers of :func:`operations`."""
 
     def __init__(self, services: Services) -> None:
         self._engine = services.engine
         self._metrics = services.metrics
 
-    async def scrape(self, call: Call) -> web.Response:
+    async def scrape(self, context: RequestContext) -> web.Response:
         """GET /metrics."""
         counts = await self._engine.counts()
         metrics = self._metrics
@@ -29,16 +29,16 @@ class Figures:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The route of the figures."""
+    """The metrics operation."""
     return (
         Operation(
             method="GET",
             path="/metrics",
-            handler=Figures(services).scrape,
+            handler=MetricsHandlers(services).scrape,
             scope="metrics:read",
             tag="agent",
-            summary="The agent's own figures, for Prometheus",
+            summary="The agent's own metrics, for Prometheus",
             query=None,
-            answers={200: Answer("The Prometheus text format.", media="text/plain")},
+            responses={200: ResponseSpec("The Prometheus text format.", media="text/plain")},
         ),
     )

@@ -1,4 +1,4 @@
-"""GET /openapi.json: the API's document, made from the operations and the records that they name."""
+"""GET /openapi.json: the OpenAPI document, made from the operations and their records."""
 
 from __future__ import annotations
 
@@ -8,54 +8,32 @@ from functools import cache
 from typing import Any, get_args
 
 import attrs
-import structlog
 from aiohttp import web
 
 from candy_core.codec import dumps
-from candy_core.web.call import Call
-from candy_core.web.operation import Answer, Operation, json_answer
-from candy_core.web.problems import MEDIA_TYPE, STATUSES, ProblemDocument
+from candy_core.web.operation import Operation, ResponseSpec, raw_json_response
+from candy_core.web.problems import MEDIA_TYPE, PROBLEM_TYPES, ProblemDocument
+from candy_core.web.request_context import RequestContext
 from candy_core.web.rule_schemas import describe_content
-from candy_core.web.schemas import Drawing, Schema, reference
+from candy_core.web.schemas import Schema, SchemaBuilder, plugin_schemas, reference
 from candy_core.web.services import Services
 
-_log = structlog.get_logger("candy.web")
 _JSON = "application/json"
 _TASK_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$"}
-_TEXT: Schema = {"type": "string", "minLength": 1}
-_PATH: Mapping[str, Schema] = {"task_id": _TASK_ID}
-_WHEN: Mapping[str, str] = {
-    "bad_json": "The body is not JSON, or did not arrive whole.",
-    "unauthenticated": "There is no valid key.",
-    "forbidden": "The key lacks the scope.",
-    "not_found": "There is no such thing, or not any more.",
-    "not_managed": "The agent does not manage the object, and leaves it alone.",
-    "conflict": "A task of this id has another body; or several backends hold a rule of this name.",
-    "exists": "The rule is there already, or another one whose name leads to the same object.",
-    "stale": "The rule has changed since it was read.",
-    "field_conflict": "Somebody else owns a field of the object, and is named.",
-    "ended": "The task has ended.",
-    "too_large": "The body is larger than CANDY_MAX_BODY.",
-    "unsupported_media_type": "The body is not sent as application/json, or is compressed.",
-    "invalid": "Something in the request is wrong; errors lists all of it.",
-    "queue_full": "As many tasks wait as may wait.",
-    "slow_down": "Too many requests without a valid key came from this address.",
-    "draining": "The agent is shutting down.",
-    "overloaded": "There is no room for this now.",
-    "backend_unavailable": "A system that this needs cannot be had.",
-}
+_NON_EMPTY: Schema = {"type": "string", "minLength": 1}
+_PATH_PARAMETERS: Mapping[str, Schema] = {"task_id": _TASK_ID}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def operation(services: Services, every: Callable[[], Sequence[Operation]]) -> Operation:
-    """The route of the document; ``every`` gives all operations, this one among them."""
+    """The operation of the document. ``every`` returns all operations, including this one."""
 
-    @cache  # what is installed does not change while the agent runs
+    @cache  # the installed plugins do not change while the agent runs
     def text() -> bytes:
         return dumps(document(every(), _params(services), _groups(services), version=services.version))
 
-    async def read(call: Call) -> web.Response:
-        return json_answer(text())
+    async def read(context: RequestContext) -> web.Response:
+        return raw_json_response(text())
 
     return Operation(
         method="GET",
@@ -65,7 +43,7 @@ def operation(services: Services, every: Callable[[], Sequence[Operation]]) -> O
         tag="documentation",
         summary="This API as an OpenAPI document",
         query=None,
-        answers={200: Answer("An OpenAPI 3.1 document.")},
+        responses={200: ResponseSpec("An OpenAPI 3.1 document.")},
     )
 
 
@@ -78,20 +56,20 @@ def document(
 ) -> dict[str, Any]:
     """The OpenAPI 3.1 document.
 
-    ``params`` are the params classes of the installed executors by item type, ``groups`` the classes of a group of a
-    rule file by rule type.
+    ``params`` are the executors' params classes by item type, ``groups`` the rule backends' group classes by rule type.
     """
     schemas = _schemas_of(operations)
     describe_content(schemas, groups)
     item = schemas.get("ItemRequest")
     if item is not None:
-        known, found = _param_schemas(params)
-        schemas.update(found)
+        references, components = plugin_schemas(params)
+        schemas.update(components)
         item["properties"]["params"] = {
             "type": "object",
-            "description": "What the type needs. The contents are the item's own affair: wrong ones fail the item, not "
-            "the task. Installed types: " + (", ".join(known) or "none") + ".",
-            "anyOf": [*known.values(), {"type": "object", "description": "The params of any other type."}],
+            "description": "The parameters of the type. Wrong ones fail the item, not the task. Installed types: "
+            + (", ".join(references) or "none")
+            + ".",
+            "anyOf": [*references.values(), {"type": "object", "description": "The params of any other type."}],
         }
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
@@ -101,7 +79,7 @@ def document(
         "info": {
             "title": "Candy Agent",
             "version": version,
-            "description": "Takes inspection tasks, runs their items through plugins, and reports back.",
+            "description": "Runs inspection tasks through plugins and reports the results.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "jsonSchemaDialect": _DIALECT,
@@ -118,38 +96,23 @@ def document(
 
 
 def _schemas_of(operations: Sequence[Operation]) -> dict[str, Schema]:
-    drawing = Drawing()
-    drawing.schema(ProblemDocument)
+    builder = SchemaBuilder()
+    builder.schema(ProblemDocument)
     for one in operations:
-        for record in (*(record for answer in one.answers.values() for record in _records_of(answer)), one.body):
+        for record in (*(record for spec in one.responses.values() for record in _records_of(spec)), one.body):
             if record is not None:
-                drawing.schema(record)
+                builder.schema(record)
     for one in operations:
         if one.partial_body and one.body is not None:
-            changes = Drawing(lenient=True)
+            changes = SchemaBuilder(lenient=True)
             changes.schema(one.body)
-            drawn = changes.components.pop(one.body.__name__)
-            drawing.components |= changes.components | {_changes_name(one.body): {**drawn, "required": []}}
-    return drawing.components
+            schema = changes.components.pop(one.body.__name__)
+            builder.components |= changes.components | {_changes_name(one.body): {**schema, "required": []}}
+    return builder.components
 
 
 def _changes_name(record: type[Any]) -> str:
     return f"{record.__name__}Changes"
-
-
-def _param_schemas(params: Mapping[str, type[Any]]) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    known: dict[str, Schema] = {}
-    found: dict[str, Schema] = {}
-    for name, record in sorted(params.items()):
-        drawing = Drawing(prefix=f"{name}.", lenient=True)
-        try:
-            drawing.schema(record)
-        except Exception:  # noqa: BLE001  # a plugin's class that cannot be drawn costs its own drawing
-            _log.warning("params_schema_failed", type=name, exc_info=True)
-            continue
-        known[name] = reference(f"{name}.{record.__name__}")
-        found.update(drawing.components)
-    return known, found
 
 
 def _params(services: Services) -> dict[str, type[Any]]:
@@ -189,13 +152,19 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name, description in one.path_parameters.items():
         found.append(
-            {"name": name, "in": "path", "required": True, "description": description, "schema": _PATH.get(name, _TEXT)}
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": description,
+                "schema": _PATH_PARAMETERS.get(name, _NON_EMPTY),
+            }
         )
     if one.query is not None and attrs.fields(one.query):
-        drawing = Drawing()
-        drawing.schema(one.query)
-        for name, drawn in drawing.components[one.query.__name__]["properties"].items():
-            schema = _inlined(drawn, drawing.components)
+        builder = SchemaBuilder()
+        builder.schema(one.query)
+        for name, declared in builder.components[one.query.__name__]["properties"].items():
+            schema = _inlined(declared, builder.components)
             found.append({"name": name, "in": "query", "required": False, "schema": schema})
     for name, description in one.header_parameters.items():
         found.append(
@@ -204,48 +173,49 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
     return found
 
 
-def _inlined(schema: Schema, known: Mapping[str, Schema]) -> Schema:
-    """A parameter's schema without references, and without ``null``, which a query string cannot say."""
+def _inlined(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+    """A parameter's schema without references, and without ``null``, which a query string cannot express."""
     branches = [branch for branch in schema.get("anyOf", [schema]) if branch != {"type": "null"}]
-    inner = [known[branch["$ref"].rpartition("/")[2]] if "$ref" in branch else branch for branch in branches]
+    inner = [components[branch["$ref"].rpartition("/")[2]] if "$ref" in branch else branch for branch in branches]
     return dict(inner[0]) if len(inner) == 1 else {"anyOf": inner}
 
 
 def _responses(one: Operation) -> dict[int, Any]:
     found: dict[int, Any] = {}
-    for status, answer in one.answers.items():
-        found[status] = {"description": answer.description, "content": {answer.media: {"schema": _body(answer)}}}
-        if answer.headers:
+    for status, spec in one.responses.items():
+        found[status] = {"description": spec.description, "content": {spec.media: {"schema": _body(spec)}}}
+        if spec.headers:
             found[status]["headers"] = {
-                name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
+                name: {"description": text, "schema": {"type": "string"}} for name, text in spec.headers.items()
             }
     problem = {MEDIA_TYPE: {"schema": reference(ProblemDocument.__name__)}}
     for code in _codes(one):
-        known = found.setdefault(STATUSES[code], {"description": "", "content": {}})
-        known["description"] = f"{known['description']} {code}: {_WHEN[code]}".strip()
-        known["content"].update(problem)
-        if STATUSES[code] in (429, 503) and STATUSES[code] not in one.answers:
-            known["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+        kind = PROBLEM_TYPES[code]
+        response = found.setdefault(kind.status, {"description": "", "content": {}})
+        response["description"] = f"{response['description']} {code}: {kind.when}".strip()
+        response["content"].update(problem)
+        if kind.status in (429, 503) and kind.status not in one.responses:
+            response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
         if code == "unauthenticated":
-            known["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+            response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return found
 
 
-def _body(answer: Answer) -> Schema:
-    if answer.record is None:
-        return {"type": "object"} if answer.media == _JSON else {"type": "string"}
-    branches = [reference(record.__name__) for record in _records_of(answer)]
+def _body(spec: ResponseSpec) -> Schema:
+    if spec.record is None:
+        return {"type": "object"} if spec.media == _JSON else {"type": "string"}
+    branches = [reference(record.__name__) for record in _records_of(spec)]
     return branches[0] if len(branches) == 1 else {"anyOf": branches}
 
 
-def _records_of(answer: Answer) -> tuple[type[Any], ...]:
-    if answer.record is None:
+def _records_of(spec: ResponseSpec) -> tuple[type[Any], ...]:
+    if spec.record is None:
         return ()
-    return get_args(answer.record) or (answer.record,)
+    return get_args(spec.record) or (spec.record,)
 
 
 def _codes(one: Operation) -> list[str]:
-    """The refusals of an operation: those of its shape, and its own."""
+    """The problem codes of an operation: those that follow from its other fields, and its own."""
     codes = []
     if one.scope is not None:
         codes += ["unauthenticated", "forbidden", "slow_down"]

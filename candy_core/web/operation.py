@@ -1,4 +1,4 @@
-"""Operations: a route, its handler, and all that the API's document says about it, in one record."""
+"""Operations: a route, its handler, and its part of the OpenAPI document, in one record."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from attrs import field, frozen
 from msgspec import Meta
 
 from candy_core.codec import encode
-from candy_core.web.call import Call
+from candy_core.web.request_context import RequestContext
 
-Handler: TypeAlias = Callable[[Call], Awaitable[web.Response]]
+Handler: TypeAlias = Callable[[RequestContext], Awaitable[web.Response]]
 
 
 @frozen
-class Answer:
-    """A documented answer.
+class ResponseSpec:
+    """A documented response.
 
-    ``record`` is the attrs class of its body, or a union of some; ``media`` tells the type where it is not JSON.
+    ``record`` is the attrs class of its body, or a union of such classes. ``media`` is its media type.
     """
 
     description: str
@@ -30,12 +30,12 @@ class Answer:
 
 @frozen(kw_only=True)
 class NoQuery:
-    """The query parameters of an operation that has none."""
+    """For an operation without query parameters."""
 
 
 @frozen(kw_only=True)
 class PageQuery:
-    """How many, and from where on."""
+    """Paging."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
     cursor: str | None = None
@@ -45,9 +45,9 @@ class PageQuery:
 class Operation:
     """One method on one path.
 
-    ``scope`` is what the caller's key must allow; ``None`` where no key is needed. ``query`` is the attrs class of the
-    query parameters, ``None`` where whatever stands there is ignored. ``codes`` are the refusals that this operation
-    adds to those that all operations of its shape have.
+    ``scope`` is the scope that the caller's key needs; ``None`` if no key is needed. ``query`` is the attrs class of
+    the query parameters; ``None`` if they are ignored. ``codes`` are problem codes in addition to those that follow
+    from the other fields.
     """
 
     method: str
@@ -62,20 +62,20 @@ class Operation:
     header_parameters: Mapping[str, str] = {}
     body: type[Any] | None = None
     partial_body: bool = False
-    """Whether every key of the body may be left out."""
+    """Whether every key of the body is optional."""
     optional_body: bool = False
-    """Whether there may be no body at all."""
-    answers: Mapping[int, Answer]
+    """Whether the body may be missing."""
+    responses: Mapping[int, ResponseSpec]
     codes: tuple[str, ...] = ()
 
 
-def answer(
+def json_response(
     record: object, *, status: int = 200, headers: Mapping[str, str] | None = None, drop_none: bool = False
 ) -> web.Response:
-    """A record as a JSON answer: the bare object (contract section 1)."""
-    return json_answer(encode(record, drop_none=drop_none), status=status, headers=headers)
+    """A record as a JSON response: the bare object (contract section 1)."""
+    return raw_json_response(encode(record, drop_none=drop_none), status=status, headers=headers)
 
 
-def json_answer(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """JSON in UTF-8 as an answer."""
+def raw_json_response(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response from encoded JSON."""
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)

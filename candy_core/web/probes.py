@@ -1,4 +1,4 @@
-"""Is the agent alive, and is it able to work (contract section 6)."""
+"""Liveness and readiness (contract section 6)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from aiohttp import web
 from attrs import frozen
 
-from candy_core.heartbeat import NOT_YET
-from candy_core.web.call import Call
-from candy_core.web.operation import Answer, Operation, answer
+from candy_core.heartbeat import NO_ANSWER_YET
+from candy_core.web.operation import Operation, ResponseSpec, json_response
+from candy_core.web.request_context import RequestContext
 from candy_core.web.services import Services
 
 
 @frozen(kw_only=True)
-class Alive:
+class Liveness:
     """``uptime`` in whole seconds."""
 
     status: str
@@ -33,31 +33,31 @@ class Readiness:
     reasons: Mapping[str, str] | None = None
 
 
-class Probes:
-    """The handlers."""
+class ProbeHandlers:
+    """The handlers of :func:`operations`."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def health(self, call: Call) -> web.Response:
+    async def health(self, context: RequestContext) -> web.Response:
         """GET /health."""
-        return answer(Alive(status="running", version=self._services.version, uptime=self._services.uptime))
+        return json_response(Liveness(status="running", version=self._services.version, uptime=self._services.uptime))
 
-    async def ready(self, call: Call) -> web.Response:
+    async def ready(self, context: RequestContext) -> web.Response:
         """GET /ready."""
         services = self._services
-        status, checks, reasons = self._look()
-        informed = call.caller is not None and call.caller.allows("agent:read")
+        status, checks, reasons = self._evaluate()
+        with_reasons = context.caller is not None and context.caller.allows("agent:read")
         readiness = Readiness(
             status=status,
             version=services.version,
             uptime=services.uptime,
             checks=checks,
-            reasons=reasons if informed else None,
+            reasons=reasons if with_reasons else None,
         )
-        return answer(readiness, status=200 if status == "ready" else 503, drop_none=True)
+        return json_response(readiness, status=200 if status == "ready" else 503, drop_none=True)
 
-    def _look(self) -> tuple[str, dict[str, str], dict[str, str]]:
+    def _evaluate(self) -> tuple[str, dict[str, str], dict[str, str]]:
         services = self._services
         checks: dict[str, str] = {}
         reasons: dict[str, str] = {}
@@ -67,20 +67,20 @@ class Probes:
         if stalled is not None:
             reasons["execution"] = stalled
         checks["intake"] = "draining" if draining else "ok"
-        trouble = services.heartbeat.trouble
+        error = services.heartbeat.last_error
         if not services.settings.server_url:
             checks["server"] = "not configured"
             reasons["server"] = "CANDY_SERVER_URL is not set: no heartbeat and no callback"
-        else:  # told, and no more than that: a missing Candy-Server never stops the agent (contract section 4)
-            checks["server"] = "ok" if trouble is None else "unknown" if trouble == NOT_YET else "unreachable"
-            if trouble is not None:
-                reasons["server"] = trouble
+        else:  # shown only: without Candy-Server the agent is still ready (contract section 4)
+            checks["server"] = "ok" if error is None else "unknown" if error == NO_ANSWER_YET else "unreachable"
+            if error is not None:
+                reasons["server"] = error
         checks.update(services.host.checks())
         errors = {plugin.name: plugin.error for plugin in services.host.plugins() if plugin.error}
         reasons.update({f"plugin:{name}": error for name, error in errors.items()})
         for name in services.host.required_down():
             checks.setdefault(f"plugin:{name}", "failed")
-            reasons[f"plugin:{name}"] = f"required: {errors.get(name) or 'it is not there'}"
+            reasons[f"plugin:{name}"] = f"required: {errors.get(name) or 'it is blocked or not installed'}"
         for reporter, why in services.delivery.blocked().items():
             checks[f"delivery:{reporter}"] = "blocked"
             reasons[f"delivery:{reporter}"] = why
@@ -94,31 +94,31 @@ class Probes:
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The routes of the probes."""
-    probes = Probes(services)
+    """Probe operations."""
+    handlers = ProbeHandlers(services)
     return (
         Operation(
             method="GET",
             path="/health",
-            handler=probes.health,
+            handler=handlers.health,
             scope=None,
             tag="agent",
-            summary="Is the process alive",
+            summary="Whether the process is alive",
             query=None,
-            answers={200: Answer("It is.", Alive)},
+            responses={200: ResponseSpec("The process is alive.", Liveness)},
         ),
         Operation(
             method="GET",
             path="/ready",
-            handler=probes.ready,
+            handler=handlers.ready,
             scope=None,
             tag="agent",
-            summary="Is the agent able to work",
-            description="A key with agent:read also gets the reasons.",
+            summary="Whether the agent is able to work",
+            description="With a key that has agent:read, the reasons too.",
             query=None,
-            answers={
-                200: Answer("It is.", Readiness),
-                503: Answer(
+            responses={
+                200: ResponseSpec("The agent is ready.", Readiness),
+                503: ResponseSpec(
                     "It is starting or draining, no items are being run, or a required plugin is down.", Readiness
                 ),
             },

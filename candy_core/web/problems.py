@@ -14,50 +14,53 @@ from candy_core.errors import CandyError, Invalid, Problem, Retriable
 
 MEDIA_TYPE = "application/problem+json"
 
-STATUSES: Mapping[str, int] = {
-    "bad_json": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_managed": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "conflict": 409,
-    "exists": 409,
-    "stale": 409,
-    "field_conflict": 409,
-    "ended": 409,
-    "too_large": 413,
-    "unsupported_media_type": 415,
-    "invalid": 422,
-    "queue_full": 429,
-    "slow_down": 429,
-    "draining": 503,
-    "overloaded": 503,
-    "backend_unavailable": 503,
-}
-"""Every code of contract section 1 and its status."""
 
-_TITLES: Mapping[str, str] = {
-    "bad_json": "The request cannot be read",
-    "unauthenticated": "A valid key is needed",
-    "forbidden": "The key does not allow this",
-    "not_managed": "The agent does not manage this object",
-    "not_found": "There is no such thing here",
-    "method_not_allowed": "The method is not allowed here",
-    "conflict": "This contradicts what is already there",
-    "exists": "An object of that name is already there",
-    "stale": "The object has changed since it was read",
-    "field_conflict": "Somebody else owns a field of the object",
-    "ended": "The task has ended",
-    "too_large": "The request is too large",
-    "unsupported_media_type": "The body has to be JSON",
-    "invalid": "The request is not valid",
-    "queue_full": "The queue is full",
-    "slow_down": "Too many failures",
-    "draining": "The agent is shutting down",
-    "overloaded": "The agent has no room for this now",
-    "backend_unavailable": "A system that this needs cannot be had",
-    "internal": "The agent is at fault",
+@frozen
+class ProblemType:
+    """A code of contract section 1: its status, its title, and ``when`` it occurs, for the OpenAPI document."""
+
+    status: int
+    title: str
+    when: str = ""
+
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
+    "bad_json": ProblemType(400, "The request cannot be read", "The body is not JSON, or is incomplete."),
+    "unauthenticated": ProblemType(401, "A valid key is needed", "There is no valid key."),
+    "forbidden": ProblemType(403, "The key does not allow this", "The key lacks the scope."),
+    "not_managed": ProblemType(
+        403, "The agent does not manage this object", "The agent does not manage the object, and leaves it alone."
+    ),
+    "not_found": ProblemType(404, "Not found", "It does not exist, or not any more."),
+    "method_not_allowed": ProblemType(405, "The method is not allowed here"),
+    "conflict": ProblemType(
+        409,
+        "The request conflicts with the current state",
+        "A task with this id has another body; or several backends hold a rule of this name.",
+    ),
+    "exists": ProblemType(
+        409,
+        "An object of that name already exists",
+        "The rule exists, or another one whose name maps to the same object.",
+    ),
+    "stale": ProblemType(409, "The object has changed since it was read", "The rule has changed since it was read."),
+    "field_conflict": ProblemType(
+        409, "A field of the object has another owner", "A field of the object has another owner, which is named."
+    ),
+    "ended": ProblemType(409, "The task has ended", "The task has ended."),
+    "too_large": ProblemType(413, "The request is too large", "The body is larger than CANDY_MAX_BODY."),
+    "unsupported_media_type": ProblemType(
+        415, "The body has to be JSON", "The body is not sent as application/json, or is compressed."
+    ),
+    "invalid": ProblemType(422, "The request is not valid", "The request is not valid; errors lists every problem."),
+    "queue_full": ProblemType(429, "The queue is full", "The queue of tasks is full."),
+    "slow_down": ProblemType(429, "Too many failures", "Too many requests without a valid key came from this address."),
+    "internal": ProblemType(500, "Internal error"),
+    "draining": ProblemType(503, "The agent is shutting down", "The agent is shutting down."),
+    "overloaded": ProblemType(503, "The agent is overloaded", "The agent has no capacity for this now."),
+    "backend_unavailable": ProblemType(
+        503, "A system that this needs is unavailable", "A system that this needs is unavailable."
+    ),
 }
 _DETAIL_LIMIT = 400
 
@@ -76,86 +79,86 @@ class ProblemDocument:
 
 
 @frozen(kw_only=True)
-class Refusal:
-    """An error before it is written: what to say, and the headers that belong to it."""
+class ProblemResponse:
+    """An error before it is written: its code, its text, and the headers that belong to it."""
 
     code: str
     detail: str
     errors: tuple[Problem, ...] = ()
     headers: Mapping[str, str] = {}
     close: bool = False
-    """Whether the connection is of no use any more, since the rest of the request cannot be found on it."""
-
-    @property
-    def status(self) -> int:
-        """The code's status; what has none is the agent's own fault."""
-        return STATUSES.get(self.code, 500)
+    """Whether to close the connection, because the end of the request cannot be found on it."""
 
     def response(self, request_id: str) -> web.Response:
-        """The answer to be sent."""
+        """The HTTP response."""
+        kind = PROBLEM_TYPES[self.code]
         document = ProblemDocument(
             type=f"urn:candy-agent:problem:{self.code}",
-            title=_TITLES[self.code],
-            status=self.status,
+            title=kind.title,
+            status=kind.status,
             detail=self.detail,
             code=self.code,
             errors=self.errors,
             request_id=request_id,
         )
         response = web.Response(
-            status=self.status, body=encode(document), content_type=MEDIA_TYPE, headers=dict(self.headers)
+            status=kind.status, body=encode(document), content_type=MEDIA_TYPE, headers=dict(self.headers)
         )
         if self.close:
             response.force_close()
         return response
 
 
-class Refused(Exception):
-    """Raised by the REST layer itself for what has no kind among the agent's errors."""
+class RequestRejected(Exception):
+    """Raised by the REST layer for a problem that has no class in :mod:`candy_core.errors`."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        self.refusal = refusal
-        super().__init__(refusal.detail)
+    def __init__(
+        self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, close: bool = False
+    ) -> None:
+        self.problem = ProblemResponse(code=code, detail=detail, headers=headers or {}, close=close)
+        super().__init__(detail)
 
 
-INTERNAL = Refusal(code="internal", detail="An unexpected fault; the agent's log has it under this request_id.")
+INTERNAL = ProblemResponse(code="internal", detail="An unexpected error; the agent's log has it under this request_id.")
 
 
-def refusal_of(error: CandyError) -> Refusal | None:
-    """The refusal that says what an error of the agent's vocabulary says; ``None`` for a fault of the agent."""
+def problem_of(error: CandyError) -> ProblemResponse:
+    """The problem response for an error of the agent's own; :data:`INTERNAL` for one that has no code on the wire."""
     code = error.code
-    if code == "not_configured":  # the request is right, and what it needs is not there
+    if code == "not_configured":  # the request is valid, but what it needs is not configured
         code = "backend_unavailable"
-    if code not in STATUSES:
-        return None
-    refusal = Refusal(code=code, detail=_shorten(str(error)))
+    if code not in PROBLEM_TYPES or code == INTERNAL.code:
+        return INTERNAL
+    problem = ProblemResponse(code=code, detail=_shorten(str(error)))
     if isinstance(error, Invalid):
-        return evolve(refusal, errors=error.problems, detail=_detail(error))
+        return evolve(problem, errors=error.problems, detail=_detail(error))
     if isinstance(error, Retriable):
-        return evolve(refusal, headers=retry_after(error.retry_after))
-    if refusal.status in (429, 503):
-        return evolve(refusal, headers=retry_after(1.0))
-    return refusal
+        return evolve(problem, headers=retry_after(error.retry_after))
+    if PROBLEM_TYPES[code].status in (429, 503):
+        return evolve(problem, headers=retry_after(1.0))
+    return problem
 
 
-def of_http_error(error: web.HTTPException) -> Refusal:
-    """The refusal for an error of aiohttp's own, in the words of contract section 1."""
+def problem_of_http_error(error: web.HTTPException) -> ProblemResponse:
+    """The problem response for an error that aiohttp raised."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return Refusal(
-            code="method_not_allowed", detail=f"This path takes {allowed or 'no method'}.", headers={"Allow": allowed}
+        return ProblemResponse(
+            code="method_not_allowed",
+            detail=f"This path allows {allowed or 'no method'}.",
+            headers={"Allow": allowed},
         )
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return Refusal(code="too_large", detail="The request is too large.", close=True)
+        return ProblemResponse(code="too_large", detail="The request is too large.", close=True)
     if error.status == HTTPStatus.NOT_FOUND:
-        return Refusal(code="not_found", detail="There is no such path; GET /docs lists all.")
+        return ProblemResponse(code="not_found", detail="This path does not exist; GET /docs lists all paths.")
     if HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Refusal(code="bad_json", detail=f"The request cannot be read: {error.reason}.", close=True)
+        return ProblemResponse(code="bad_json", detail=f"The request cannot be read: {error.reason}.", close=True)
     return INTERNAL
 
 
 def retry_after(seconds: float) -> dict[str, str]:
-    """The header for "try again in so many seconds", rounded up."""
+    """The ``Retry-After`` header, rounded up to whole seconds."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 

@@ -1,4 +1,4 @@
-"""Reading what a client sends, within bounds."""
+"""Reading and checking requests, within limits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from candy_core.codec import loads
 from candy_core.model.task import TASK_ID_PATTERN, Json
-from candy_core.web.call import Call, RequestLimits
-from candy_core.web.problems import Refusal, Refused
+from candy_core.web.problems import RequestRejected
+from candy_core.web.request_context import RequestContext, RequestLimits
 
 _THREAD_BYTES = 256 * 1024
-"""Bodies above this are parsed beside the event loop, which a large one would hold up for a tenth of a second."""
+"""Larger bodies are parsed in a thread: they would block the event loop for a tenth of a second."""
 _TASK_ID = re.compile(TASK_ID_PATTERN.replace("$", r"\Z"))
 _PREFERENCE = re.compile(
     r"""\s*(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)
@@ -24,32 +24,32 @@ _PREFERENCE = re.compile(
 )
 
 
-async def read_json(call: Call) -> Json:
+async def read_json(context: RequestContext) -> Json:
     """The body as a JSON value.
 
-    Refused in this order (contract section 1): 415 for another content type or any content coding (before a byte is
-    inflated), 413 for a body above the bound, by its announced length or while it comes in, 400 for what is no JSON.
+    Raises, in this order (contract section 1): 415 for another content type or a content coding (before anything is
+    decompressed), 413 for a body over the limit, by its ``Content-Length`` or while it is read, 400 for invalid JSON.
     """
-    request = call.request
+    request = context.request
     _check_content_type(request)
     length = request.content_length
-    if length is not None and length > call.limits.size:
-        raise _too_large(call.limits.size)
-    body = await _read(request, call.limits)
+    if length is not None and length > context.limits.size:
+        raise _too_large(context.limits.size)
+    body = await _read(request, context.limits)
     if len(body) > _THREAD_BYTES:
         return await asyncio.to_thread(loads, body)
     return loads(body)
 
 
 def is_task_id(text: str) -> bool:
-    """Whether a text may be a task's id at all (contract section 1)."""
+    """Whether a text is a valid task id (contract section 1)."""
     return _TASK_ID.match(text) is not None
 
 
 def preferences(request: web.Request) -> dict[str, str]:
     """The preferences of a request's ``Prefer`` headers (RFC 7240), by lower-case name; the first of a name counts.
 
-    What cannot be read as a preference is ignored, as the RFC has it.
+    Malformed ones are ignored, as the RFC demands.
     """
     found: dict[str, str] = {}
     text = ", ".join(request.headers.getall("Prefer", ()))
@@ -72,30 +72,28 @@ def _check_content_type(request: web.Request) -> None:
     headers = request.headers
     given = headers.getall(hdrs.CONTENT_TYPE, [])
     if len(given) != 1 or given[0].partition(";")[0].strip().lower() != "application/json":
-        raise Refused(Refusal(code="unsupported_media_type", detail="Send the body as Content-Type: application/json."))
+        raise RequestRejected("unsupported_media_type", "Send the body as Content-Type: application/json.")
     coding = ", ".join(headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower()
     if coding not in ("", "identity"):
-        raise Refused(
-            Refusal(
-                code="unsupported_media_type",
-                detail="Send the body without a Content-Encoding; compressed bodies are not taken.",
-                headers={"Accept-Encoding": "identity"},
-            )
+        raise RequestRejected(
+            "unsupported_media_type",
+            "Send the body without a Content-Encoding; compressed bodies are not accepted.",
+            headers={"Accept-Encoding": "identity"},
         )
 
 
 async def _read(request: web.Request, limits: RequestLimits) -> bytes:
     content = request.content
     try:
-        if content.is_eof():  # all of it is here: the usual case, and no clock is needed
+        if content.is_eof():  # all of it has arrived: the usual case, which needs no timeout
             whole = content.read_nowait()
             if len(whole) > limits.size:
                 raise _too_large(limits.size)
             return whole
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-            # Only now: an unwanted body should not be sent in the first place.
+            # Only now: a client should not send a body that would be rejected.
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # aiohttp takes written bytes for the beginning of the answer
+            request.writer.output_size = 0  # aiohttp takes written bytes for the start of the response
         body = bytearray()
         async with asyncio.timeout(limits.seconds):
             while True:
@@ -107,12 +105,10 @@ async def _read(request: web.Request, limits: RequestLimits) -> bytes:
                 if len(body) > limits.size:
                     raise _too_large(limits.size)
     except TimeoutError:
-        raise Refused(
-            Refusal(code="bad_json", detail="The body came too slowly: send all of it at once.", close=True)
-        ) from None
+        raise RequestRejected("bad_json", "The body came too slowly: send all of it at once.", close=True) from None
     except (ClientPayloadError, web.RequestPayloadError, HttpProcessingError, ConnectionError):
-        raise Refused(Refusal(code="bad_json", detail="The body did not arrive whole.", close=True)) from None
+        raise RequestRejected("bad_json", "The body is incomplete.", close=True) from None
 
 
-def _too_large(size: int) -> Refused:
-    return Refused(Refusal(code="too_large", detail=f"The body is larger than {size} bytes (CANDY_MAX_BODY)."))
+def _too_large(size: int) -> RequestRejected:
+    return RequestRejected("too_large", f"The body is larger than {size} bytes (CANDY_MAX_BODY).")

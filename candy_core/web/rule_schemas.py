@@ -1,42 +1,30 @@
-"""What the API's document says of a rule's content: the groups of the installed backends."""
+"""The schema of a rule's content in the OpenAPI document: the groups of the installed backends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from candy_core.rules.documents import RuleDraft, RuleRequest, SyncRequest
-from candy_core.web.schemas import Drawing, Schema, reference
-
-_log = structlog.get_logger("candy.web")
+from candy_core.web.schemas import Schema, SchemaBuilder, plugin_schemas, reference
 
 
 def describe_content(schemas: dict[str, Schema], groups: Mapping[str, type[Any] | None]) -> None:
-    """Put into the document's components what a rule may hold. ``groups`` are the backends' classes by rule type."""
+    """Add the schema of ``content`` to the components. ``groups`` are the backends' group classes by rule type."""
     if RuleRequest.__name__ not in schemas:
         return
-    drawing = Drawing()
-    drawing.schema(RuleDraft)
-    schemas |= drawing.components
-    known: list[Schema] = []
-    for name, record in sorted(groups.items()):
-        if record is None:
-            continue
-        own = Drawing(prefix=f"{name}.", lenient=True)
-        try:
-            own.schema(record)
-        except Exception:  # noqa: BLE001  # a plugin's class that cannot be drawn costs its own drawing
-            _log.warning("group_schema_failed", type=name, exc_info=True)
-            continue
-        known.append(reference(f"{name}.{record.__name__}"))
-        schemas |= own.components
+    builder = SchemaBuilder()
+    builder.schema(RuleDraft)
+    schemas |= builder.components
+    references, components = plugin_schemas({name: kind for name, kind in groups.items() if kind is not None})
+    schemas |= components
     file: Schema = {
         "type": "object",
         "description": "A rule file.",
         "required": ["groups"],
-        "properties": {"groups": {"type": "array", "minItems": 1, "items": {"anyOf": [*known, {"type": "object"}]}}},
+        "properties": {
+            "groups": {"type": "array", "minItems": 1, "items": {"anyOf": [*references.values(), {"type": "object"}]}}
+        },
         "additionalProperties": False,
     }
     text: Schema = {"type": "string", "description": "An expression, or a rule file as YAML or JSON text."}
@@ -50,6 +38,6 @@ def describe_content(schemas: dict[str, Schema], groups: Mapping[str, type[Any] 
         schemas[name]["properties"]["type"] = {"type": "string", "description": f"Installed types: {installed}."}
     schemas[SyncRequest.__name__]["properties"]["rules"] = {
         "anyOf": [{"type": "array", "items": {"anyOf": [reference(RuleDraft.__name__), {}]}}, {"type": "null"}],
-        "description": "Each as for a POST; one that is wrong fails alone.",
+        "description": "Each as for a POST. One that is not valid fails alone.",
         "default": None,
     }

@@ -1,4 +1,4 @@
-"""The listener: what aiohttp answers by itself, before there is a request, in the words of contract section 1."""
+"""Problem documents for what aiohttp rejects itself, before there is a request (contract section 1)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from candy_core.web.gate import finish, request_id_of
-from candy_core.web.problems import INTERNAL, Refusal, of_http_error
+from candy_core.web.pipeline import add_headers, request_id_of
+from candy_core.web.problems import INTERNAL, ProblemResponse, problem_of_http_error
 
 _log = structlog.get_logger("candy.web")
 
 
 class Runner(web.AppRunner):
-    """Runs an application so that also malformed HTTP is answered with a problem document.
+    """Runs an application that answers malformed HTTP with a problem document too.
 
-    aiohttp has no public way to say how such an answer looks, so its server and its connections are extended here; a
-    test over a socket holds every answer to the contract.
+    aiohttp has no public way to change these responses, so its server and its connection are subclassed here.
+    ``tests/web/test_hostile_http.py`` checks the result.
     """
 
     async def _make_server(self) -> web.Server:
@@ -46,19 +46,21 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what could not be parsed, or what went wrong outside of every handler."""
+        """The response to a request that could not be parsed, or to an error outside every handler."""
         request_id = request_id_of(request)
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun; the connection is closed")
+            raise ConnectionError("the response had begun; the connection is closed")
         if isinstance(exc, HttpProcessingError) or status < 500:
-            # Not on the usual level: strangers must not be able to fill the log.
+            # Debug only: a client without a key must not be able to fill the log.
             _log.debug("request_malformed", address=request.remote, request_id=request_id)
-            refusal = Refusal(code="bad_json", detail="This is not a request in HTTP/1.1 within the agent's bounds.")
+            problem = ProblemResponse(
+                code="bad_json", detail="This is not an HTTP/1.1 request within the agent's limits."
+            )
         else:
             _log.error("connection_failed", address=request.remote, request_id=request_id, exc_info=exc)
-            refusal = INTERNAL
-        response = refusal.response(request_id)
-        finish(response, request_id)
+            problem = INTERNAL
+        response = problem.response(request_id)
+        add_headers(response, request_id)
         response.force_close()
         return response
 
@@ -66,15 +68,15 @@ class _Connection(web.RequestHandler):
 def _without_http_errors(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """aiohttp raises some of its errors (417, for one) outside of every middleware."""
+    """aiohttp raises some of its errors (417, for example) outside every middleware."""
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await handle(request)
         except web.HTTPException as error:
             request_id = request_id_of(request)
-            response = of_http_error(error).response(request_id)
-            finish(response, request_id)
+            response = problem_of_http_error(error).response(request_id)
+            add_headers(response, request_id)
             return response
 
-    return answer
+    return respond

@@ -1,4 +1,4 @@
-"""The parts of the agent that the REST layer answers from."""
+"""The parts of the agent that the REST layer uses."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _never() -> bool:
 
 @frozen(kw_only=True)
 class Services:
-    """The parts of the agent that answers come from.
+    """The parts of the agent that handlers use.
 
-    ``started`` is the start of the process on ``clock``, which is monotonic and in seconds; ``starting`` tells whether
-    the plugins have not all been tried yet, for ``/ready``.
+    ``started`` is the process's start on ``clock``, which is monotonic and in seconds. ``starting`` is true until every
+    plugin has been opened or has failed once; ``/ready`` shows it.
     """
 
     engine: Engine
@@ -46,5 +46,5 @@ class Services:
 
     @property
     def uptime(self) -> int:
-        """Whole seconds since the start."""
+        """Whole seconds since the process started."""
         return int(self.clock() - self.started)

@@ -12,181 +12,181 @@ from candy_core.engine.intake import ItemCheck
 from candy_core.errors import NotFound
 from candy_core.model.task import TaskLog, TaskRequest, TaskResult, TaskState, TaskStatus
 from candy_core.ports.task_store import TaskPage
-from candy_core.web.call import Call
-from candy_core.web.operation import Answer, Operation, PageQuery, answer, json_answer
+from candy_core.web.operation import Operation, PageQuery, ResponseSpec, json_response, raw_json_response
+from candy_core.web.request_context import RequestContext
 from candy_core.web.requests import is_task_id, preferences, read_json
 from candy_core.web.services import Services
 
-_ONE = {"task_id": "The task's id."}
+_TASK_ID = {"task_id": "The task's id."}
 
 
 @frozen(kw_only=True)
 class SubmitQuery:
-    """``dry_run=true``: check the request and say what would become of each item, without running anything."""
+    """``dry_run=true``: check the request and each item, without running anything."""
 
     dry_run: Literal["true", "false"] = "false"
 
 
 @frozen(kw_only=True)
 class ListQuery(PageQuery):
-    """Which tasks, and how many of them in one answer."""
+    """A filter, and paging."""
 
     status: TaskStatus | None = None
 
 
 @frozen(kw_only=True)
 class DryRun:
-    """What would become of each item."""
+    """What was found for each item."""
 
     items: tuple[ItemCheck, ...]
 
 
 @frozen(kw_only=True)
 class CanceledTask(TaskState):
-    """A task's status object, and whether it has really stopped."""
+    """A task's status object, and whether it has stopped."""
 
     success: bool
 
 
-class Tasks:
-    """The handlers."""
+class TaskHandlers:
+    """The handlers of :func:`operations`."""
 
     def __init__(self, services: Services) -> None:
         self._engine = services.engine
 
-    async def submit(self, call: Call) -> web.Response:
+    async def submit(self, context: RequestContext) -> web.Response:
         """POST /api/v1/task."""
-        body = await read_json(call)
-        query = call.query(SubmitQuery)
-        handling = preferences(call.request).get("handling") if "Prefer" in call.request.headers else None
+        body = await read_json(context)
+        query = context.query(SubmitQuery)
+        handling = preferences(context.request).get("handling") if "Prefer" in context.request.headers else None
         strict = handling == "strict"
         headers = {"Preference-Applied": f"handling={handling}"} if handling in ("strict", "lenient") else {}
         if query.dry_run == "true":
-            checks = await self._engine.dry_run(body, call.scopes, strict=strict)
-            return answer(DryRun(items=checks), headers=headers)
-        submitted = await self._engine.submit(body, call.scopes, strict=strict)
+            checks = await self._engine.dry_run(body, context.scopes, strict=strict)
+            return json_response(DryRun(items=checks), headers=headers)
+        submitted = await self._engine.submit(body, context.scopes, strict=strict)
         headers["Location"] = f"/api/v1/tasks/{submitted.state.task_id}"
-        return answer(submitted.state, status=202 if submitted.created else 200, headers=headers)
+        return json_response(submitted.state, status=202 if submitted.created else 200, headers=headers)
 
-    async def list(self, call: Call) -> web.Response:
+    async def list(self, context: RequestContext) -> web.Response:
         """GET /api/v1/tasks."""
-        query = call.query(ListQuery)
-        return answer(await self._engine.store.list(status=query.status, limit=query.limit, cursor=query.cursor))
+        query = context.query(ListQuery)
+        return json_response(await self._engine.store.list(status=query.status, limit=query.limit, cursor=query.cursor))
 
-    async def read(self, call: Call) -> web.Response:
+    async def read(self, context: RequestContext) -> web.Response:
         """GET /api/v1/tasks/{task_id}."""
-        task_id = _task_id(call)
+        task_id = _task_id(context)
         state = await self._engine.store.read(task_id)
         if state is None:
             raise _unknown(task_id)
-        return answer(state)
+        return json_response(state)
 
-    async def cancel(self, call: Call) -> web.Response:
+    async def cancel(self, context: RequestContext) -> web.Response:
         """DELETE /api/v1/tasks/{task_id}."""
-        state, success = await self._engine.cancel(_task_id(call))
-        return answer(CanceledTask(**attrs.asdict(state, recurse=False), success=success))
+        state, success = await self._engine.cancel(_task_id(context))
+        return json_response(CanceledTask(**attrs.asdict(state, recurse=False), success=success))
 
-    async def result(self, call: Call) -> web.Response:
-        """GET /api/v1/results/{task_id}: the store's bytes as they are."""
-        task_id = _task_id(call)
+    async def result(self, context: RequestContext) -> web.Response:
+        """GET /api/v1/results/{task_id}: the store's bytes, unchanged."""
+        task_id = _task_id(context)
         document = await self._engine.store.read_result(task_id)
         if document is None:
             raise _unknown(task_id)
-        return json_answer(document)
+        return raw_json_response(document)
 
-    async def log(self, call: Call) -> web.Response:
+    async def log(self, context: RequestContext) -> web.Response:
         """GET /api/v1/tasks/{task_id}/logs."""
-        task_id = _task_id(call)
+        task_id = _task_id(context)
         log = await self._engine.store.read_log(task_id)
         if log is None:
             raise _unknown(task_id)
-        return answer(log)
+        return json_response(log)
 
 
 def operations(services: Services) -> tuple[Operation, ...]:
-    """The routes of tasks."""
-    tasks = Tasks(services)
-    state = Answer("The task's status.", TaskState)
+    """Task operations."""
+    handlers = TaskHandlers(services)
+    state = ResponseSpec("The task's status.", TaskState)
     return (
         Operation(
             method="POST",
             path="/api/v1/task",
-            handler=tasks.submit,
+            handler=handlers.submit,
             scope="tasks:write",
             tag="tasks",
             summary="Submit a task",
-            description="The same task_id with an equal body is answered and not run again. With Prefer: "
-            "handling=strict an unknown type or wrong params of any item refuse the whole task.",
+            description="The same task_id with an equal body returns the status and does not run again. With Prefer: "
+            "handling=strict the whole task is rejected if any item has an unknown type or wrong params.",
             query=SubmitQuery,
-            header_parameters={"Prefer": "handling=strict refuses the task where one of its items is wrong."},
+            header_parameters={"Prefer": "handling=strict rejects the task if one of its items is wrong."},
             body=TaskRequest,
-            answers={
-                200: Answer("The same task was there already; or, for a dry run, what was found.", TaskState | DryRun),
-                202: Answer("The task was taken in.", TaskState, headers={"Location": "The task's path."}),
+            responses={
+                200: ResponseSpec("The task existed already; or the result of a dry run.", TaskState | DryRun),
+                202: ResponseSpec("The task was accepted.", TaskState, headers={"Location": "The task's path."}),
             },
             codes=("conflict", "queue_full", "draining", "overloaded"),
         ),
         Operation(
             method="GET",
             path="/api/v1/tasks",
-            handler=tasks.list,
+            handler=handlers.list,
             scope="tasks:read",
             tag="tasks",
             summary="List tasks, newest first",
             query=ListQuery,
-            answers={200: Answer("A page of tasks; next_cursor is null on the last.", TaskPage)},
+            responses={200: ResponseSpec("A page of tasks. next_cursor is null on the last one.", TaskPage)},
         ),
         Operation(
             method="GET",
             path="/api/v1/tasks/{task_id}",
-            handler=tasks.read,
+            handler=handlers.read,
             scope="tasks:read",
             tag="tasks",
             summary="Read a task's status",
-            path_parameters=_ONE,
-            answers={200: state},
+            path_parameters=_TASK_ID,
+            responses={200: state},
         ),
         Operation(
             method="DELETE",
             path="/api/v1/tasks/{task_id}",
-            handler=tasks.cancel,
+            handler=handlers.cancel,
             scope="tasks:write",
             tag="tasks",
             summary="Cancel a task",
-            description="Answers once the task has really stopped; after 30 seconds with success false.",
-            path_parameters=_ONE,
-            answers={200: Answer("The task's status, and whether it has stopped.", CanceledTask)},
+            description="Returns when the task has stopped, or after 30 seconds with success false.",
+            path_parameters=_TASK_ID,
+            responses={200: ResponseSpec("The task's status, and whether it has stopped.", CanceledTask)},
             codes=("ended",),
         ),
         Operation(
             method="GET",
             path="/api/v1/results/{task_id}",
-            handler=tasks.result,
+            handler=handlers.result,
             scope="tasks:read",
             tag="tasks",
             summary="Read a task's results; while it runs, the results so far",
-            path_parameters=_ONE,
-            answers={200: Answer("The result object.", TaskResult)},
+            path_parameters=_TASK_ID,
+            responses={200: ResponseSpec("The result object.", TaskResult)},
         ),
         Operation(
             method="GET",
             path="/api/v1/tasks/{task_id}/logs",
-            handler=tasks.log,
+            handler=handlers.log,
             scope="tasks:read",
             tag="tasks",
             summary="Read a task's execution log",
-            path_parameters=_ONE,
-            answers={200: Answer("The log, oldest entry first.", TaskLog)},
+            path_parameters=_TASK_ID,
+            responses={200: ResponseSpec("The log, oldest entry first.", TaskLog)},
         ),
     )
 
 
-def _task_id(call: Call) -> str:
-    task_id = call.path("task_id")
+def _task_id(context: RequestContext) -> str:
+    task_id = context.path("task_id")
     if not is_task_id(task_id):
-        raise NotFound("No task can have this id.")
+        raise NotFound("This is not a valid task id.")
     return task_id
 
 
 def _unknown(task_id: str) -> NotFound:
-    return NotFound(f"There is no task {task_id} here, or not any more.")
+    return NotFound(f"The task {task_id} does not exist, or not any more.")

@@ -17,7 +17,7 @@ from candy_testbed.running_agent import KEY, RunningAgent, StartAgent
 
 RULES = "/api/alert-rules"
 VERSION, KIND = "monitoring.coreos.com/v1", "PrometheusRule"
-FOUNDING: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "name": "HighCPUUsage",
     "type": "prometheus",
     "content": '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100) > 80',
@@ -25,7 +25,7 @@ FOUNDING: dict[str, Any] = {
     "config_map": "prometheus-rules",
     "key": "cpu-alerts.yaml",
 }
-"""The founding document's request, 告警规则创建请求, as it stands there."""
+"""Contract section 5, "The rule": the example, as it is there."""
 
 
 def entries(count: int, expression: str = "up == 0") -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ async def test_the_documents_request_is_kept_in_the_cluster(
 ) -> None:
     """Contract §5: 'POST … 201 the rule; 409 `exists`'; what is read and sent back changes nothing."""
     async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
-        body = {**FOUNDING, "namespace": kube_namespace, "type": kind}
+        body = {**EXAMPLE, "namespace": kube_namespace, "type": kind}
         status, made = await agent.post(RULES, body)
         assert (status, made["object_name"], made["type"]) == (201, "highcpuusage", kind), made
         assert made["managed"]
@@ -69,7 +69,7 @@ async def test_of_many_that_make_it_at_once_one_does(
     """Lessons: 'six racing creates gave one 201 and five 200s' with server-side apply alone."""
     async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
         for name in ("A", "B", "C"):
-            body = {**FOUNDING, "namespace": kube_namespace, "name": name}
+            body = {**EXAMPLE, "namespace": kube_namespace, "name": name}
             answers = await asyncio.gather(*(agent.post(RULES, body) for _ in range(6)))
             assert Counter(status for status, _ in answers) == {201: 1, 409: 5}
 
@@ -132,7 +132,7 @@ async def test_a_sync_ends_right_though_the_api_server_is_killed_in_the_middle(
 async def test_drift_is_what_somebody_else_has_changed(
     start_agent: StartAgent, kube_cluster: KubeCluster, kube_namespace: str
 ) -> None:
-    """Contract §5: 'Without `rules` it reports drift: managed objects whose spec differs from the hash kept'."""
+    """Contract §5: 'Without `rules` a sync reports drift: managed objects whose spec differs from the hash kept'."""
     async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
         await sync(agent, kube_namespace, entries(3))
         meddled = kube_cluster.api.get(VERSION, KIND, "rule1", namespace=kube_namespace)
@@ -148,7 +148,7 @@ async def test_drift_is_what_somebody_else_has_changed(
 async def test_without_a_cluster_it_is_503_and_everything_else_works(start_agent: StartAgent, tmp_path: Any) -> None:
     """Contract §5: 'a backend without its CRD or cluster is 503'; §7: 'everything but Kubernetes works'."""
     async with start_agent(KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path)) as agent:
-        for where, body in ((RULES, FOUNDING), (f"{RULES}/sync", {"rules": [FOUNDING]})):
+        for where, body in ((RULES, EXAMPLE), (f"{RULES}/sync", {"rules": [EXAMPLE]})):
             status, problem = await agent.post(where, body)
             assert (status, problem["code"]) == (503, "backend_unavailable")
         page = await agent.get(RULES)

@@ -91,7 +91,7 @@ async def test_every_check_works_with_the_rights_of_the_manifests(
             everywhere = await inspected(agent, locale="en")
             reasons = {everywhere[check]["reason"] for check in CHECKS if check != "certificates"}
             assert reasons <= {"ok", "threshold_exceeded"}
-            assert "list secrets in all namespaces: the right is missing" in everywhere["certificates"]["message"]
+            assert "may not list secrets in all namespaces" in everywhere["certificates"]["message"]
     finally:
         kube_cluster.api.delete("v1", "Node", node)
 
@@ -99,7 +99,7 @@ async def test_every_check_works_with_the_rights_of_the_manifests(
 async def test_the_heartbeat_has_the_clusters_figures(
     start_agent: StartAgent, in_cluster: Mapping[str, str], kube_cluster: KubeCluster, candy_server: CandyServer
 ) -> None:
-    """Contract §4: the body as "3."; `kubernetes_version` without `v`; what cannot be had is left out."""
+    """Contract section 4, "Heartbeat": `kubernetes_version` is without `v`; what cannot be had is left out."""
     node = kube_cluster.create_node()
     server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}
     try:

@@ -150,7 +150,7 @@ async def test_no_data_is_each_items_own_status_of_an_empty_answer(
 
 
 async def test_an_address_is_never_taken_from_a_request(start_agent: StartAgent, prometheus: str) -> None:
-    """Contract §3: "`datasource` (a named one from the configuration; its URL is never taken from a request …)"."""
+    """Contract §3: "a named one from the configuration; its URL is never taken from a request"."""
     connections = 0
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -177,7 +177,7 @@ async def test_an_address_is_never_taken_from_a_request(start_agent: StartAgent,
 async def test_an_item_with_little_time_does_not_wait_for_its_neighbours(
     start_agent: StartAgent, prometheus: str
 ) -> None:
-    """Contract §2: "item: `timeout` (from the item's own start; at most the task's)"."""
+    """Contract §2: "from the item's own start; at most the task's"."""
     heavy = 'count_over_time((sum({__name__=~".+"}) > 0)[1h:1ms])'
     light: list[dict[str, Any]] = [
         {"id": f"light-{number}", "type": "prometheus", "params": {"query": f"vector({number})"}, "timeout": 30}

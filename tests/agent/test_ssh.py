@@ -113,7 +113,7 @@ async def test_a_timeout_ends_the_remote_processes(
 async def test_no_remote_command_outlives_the_agent(
     start_agent: StartAgent, env: dict[str, str], sshd: Sshd, sleepers: Sleepers
 ) -> None:
-    """Contract §6: "SIGTERM: … running ones get CANDY_SHUTDOWN_GRACE, the rest `canceled`"."""
+    """Contract §6: "SIGTERM: … running ones get CANDY_SHUTDOWN_GRACE … the rest `canceled`"."""
     async with start_agent(**env, CANDY_SHUTDOWN_GRACE="0.5") as agent:
         command = f"trap '' TERM HUP; setsid sleep {sleepers.seconds} & sleep {sleepers.seconds}"
         await agent.post("/api/v1/task", items(sshd, {"command": command}))
@@ -155,7 +155,7 @@ async def test_no_secret_of_an_item_is_told_anywhere(
     candy_server: CandyServer,
     tmp_path: Path,
 ) -> None:
-    """Contract §3: "`password`/`private_key` (accepted from today's callers, never logged nor echoed"."""
+    """Contract §3: "`password` or `private_key` … accepted from today's callers, never logged nor echoed"."""
     word = f"word-{token_hex(8)}"  # other tests have their processes, and their secrets
     locked = ssh_keygen(tmp_path / "locked", passphrase=f"{word}-passphrase").read_text()
     key = (ssh_keys / "login").read_text()

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 import attrs
 import pytest
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Invalid, Mismatch, Problem, Secret, params_reader, tolerant_reader
+from candy_core import Invalid, Meta, Mismatch, Problem, Secret, params_reader, tolerant_reader
 from candy_core.codec import Reader, request_reader
 from candy_core.model.task import TASK_ID_PATTERN, Json, TaskRequest
 
@@ -247,7 +246,7 @@ def test_json_text_inside_of_params_is_held_to_the_same_bounds() -> None:
     assert problems(params_reader, {"free": '{"a":1,"a":2}'}) == [
         (
             "$.free",
-            'expected an object or its JSON text, and this text is not JSON: the key "a" stands twice in one object',
+            'expected an object or its JSON text, and this text is not JSON: duplicate key "a"',
         )
     ]
     ((path, _),) = problems(params_reader, {"words": "[" * 200})
@@ -303,7 +302,7 @@ def test_unknown_keys_are_named_with_the_nearest_right_one(reader: Reader) -> No
 
 
 def test_unknown_keys_in_somebody_elses_answer_are_ignored() -> None:
-    """Contract §1: "unknown keys in an answer from somebody else (…) are ignored.\""""
+    """Contract §1: "unknown keys in an answer from another program … are ignored.\""""
     assert tolerant_reader.read({"text": "a", "new": 1, "inner": {"host": "b", "x": 2}}, Record) == Record(
         text="a", inner=Inner(host="b")
     )
@@ -394,7 +393,7 @@ def test_a_task_id_of_the_allowed_characters_is_taken(task_id: str) -> None:
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b", "../x", "a b", "ä", "x" * 129, "a\n", "a\x00", "%2e"])
 def test_a_task_id_that_is_none_is_refused(task_id: str) -> None:
-    """Contract §1: "`task_id`: 1-128 of `A-Za-z0-9._:-`, not `.` or `..`.\""""
+    """Contract §1: "`task_id` is 1–128 of `A-Za-z0-9._:-`, not `.` or `..`.\""""
     assert problems(request_reader, {"task_id": task_id}, Bounded)[0][0] == "$.task_id"
 
 
@@ -469,7 +468,7 @@ def test_an_input_that_is_nothing_but_problems_is_told_of_the_first_ten_thousand
 
 
 def test_a_list_that_is_too_long_is_refused_before_its_elements_are_looked_at() -> None:
-    """Contract §2: "At most 10 000 items.\""""
+    """Contract §2: "at most 10 000\""""
     with pytest.raises(Invalid) as caught:
         request_reader.read({"items": [0] * 10_001}, TaskRequest)
     assert caught.value.problems == (Problem("$.items", "expected at most 10000 element(s)"),)

@@ -68,14 +68,14 @@ def test_every_kind_of_value_is_written_as_json_and_secrets_masked() -> None:
 
 
 def test_times_are_rfc3339_in_utc_with_z() -> None:
-    """Contract §1: "Times: RFC 3339 in UTC with `Z`.\""""
+    """Contract §1: "Times are RFC 3339 in UTC with `Z`.\""""
     shanghai = timezone(timedelta(hours=8))
     assert rfc3339(datetime(2024, 1, 2, 8, 0, 0, tzinfo=shanghai)) == "2024-01-02T00:00:00Z"
     assert rfc3339(datetime(2024, 1, 2, 8, 0, 0, 5000, tzinfo=shanghai)) == "2024-01-02T00:00:00.005Z"
 
 
 def test_unknown_times_are_null_and_may_be_left_out_at_every_depth() -> None:
-    """Contract §2: "Unknown times are `null`.\""""
+    """Contract §1: "Unknown times are `null`.\""""
     state = TaskState(
         task_id="t",
         status=TaskStatus.PENDING,

@@ -67,7 +67,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
     assert (settings.plugins_required, settings.spool_dir, settings.cluster_name) == (("x",), Path("x"), "x")
 
 
-def test_the_three_variables_of_the_founding_document_go_without_the_prefix() -> None:
+def test_three_variables_of_the_contract_go_without_the_prefix() -> None:
     settings = load(AGENT_ID="agent-001", HEARTBEAT_INTERVAL="15", LOG_LEVEL="warn").settings
     assert (settings.agent_id, settings.heartbeat_interval, settings.log_level) == ("agent-001", 15, LogLevel.WARNING)
 
@@ -179,20 +179,21 @@ def test_a_server_s_address_loses_the_slash_at_its_end() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: 1\na: 2\n", "the key a stands twice at line 2, column 1"),
-        ("plugins: {x: {k: 1, k: 2}}\n", "the key k stands twice"),
+        ("a: 1\na: 2\n", "line 2: duplicate key 'a'"),
+        ("plugins: {x: {k: 1, k: 2}}\n", "line 1: duplicate key 'k'"),
         ("a: [\n", "not YAML"),
-        ("api_key: *hunter2\n", "not YAML: found undefined alias …"),
-        ("api_key: !hunter2 x\n", "not YAML: could not determine a constructor for the tag …"),
+        ("api_key: *hunter2\n", "line 1: an alias that is not defined above it"),
+        ("api_key: !hunter2 x\n", "line 1: an unknown tag"),
         ("api_key: 'hunter2\n", "not YAML"),
         ("\tapi_key: hunter2\n", "not YAML"),
-        ("!!python/object/apply:os.system ['true']\n", "not YAML"),
+        ("!!python/object/apply:os.system ['true']\n", "line 1: an unknown tag"),
         ("- a\n", "expected keys with values at its top"),
         ("hunter2\n", "expected keys with values at its top"),
         ("1: a\n", "expected every key to be a string"),
         ("plugins: [a]\n", "plugins: expected a section for each plugin"),
         ("plugins: {a: b}\n", "plugins.a: expected a section"),
-        ("plugins: &a {x: *a}\n", "nested deeper than 100"),
+        ("plugins: &a {x: *a}\n", "an alias that is not defined above it, or contains itself"),
+        ("a: " + "[" * 101 + "]" * 101, "line 1: nested deeper than 100"),
         ("a: b\x01c\n", "not YAML"),
         ("a: \xff", "not UTF-8 at byte 3"),
     ],

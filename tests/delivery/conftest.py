@@ -1,4 +1,4 @@
-"""A delivery service with the real store and the real host of plugins, over reporters that a test writes."""
+"""A delivery service with the real store and the real plugin host, for reporters written by the test."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from candy_testbed import eventually
 
 @frozen(kw_only=True)
 class NoSettings:
-    """Of a reporter that needs none."""
+    """The settings of a reporter that has none."""
 
 
-class Impatient(MemoryStore):
-    """The embedded store, but what is to be tried again later is due very soon. ``pauses`` are what was asked for."""
+class QuickRetryStore(MemoryStore):
+    """The memory store, but retries are due at once. ``pauses`` are the requested pauses and reasons."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +53,7 @@ class Impatient(MemoryStore):
 
 @define
 class Recorder:
-    """A reporter that does as ``script`` says and keeps what it was given."""
+    """A reporter that answers with ``script`` and records its deliveries."""
 
     name: str
     script: Callable[[Delivery], Awaitable[Answer] | Answer]
@@ -65,7 +65,7 @@ class Recorder:
         return await answer if isinstance(answer, Awaitable) else answer
 
     def spec(self, **more: Any) -> ReporterSpec[Any]:
-        """What announces it."""
+        """Its spec."""
 
         @asynccontextmanager
         async def open_it(context: PluginContext, settings: object) -> AsyncIterator[Recorder]:
@@ -76,7 +76,7 @@ class Recorder:
 
 @pytest.fixture
 def recorder() -> Callable[..., Recorder]:
-    """Make reporters: ``recorder("a", lambda delivery: Retry("no"))``."""
+    """Creates reporters: ``recorder("a", lambda delivery: Retry("no"))``."""
 
     def make(name: str = "a", script: Callable[[Delivery], Any] = lambda _: Delivered("ok")) -> Recorder:
         return Recorder(name, script)
@@ -85,8 +85,8 @@ def recorder() -> Callable[..., Recorder]:
 
 
 @define
-class Post:
-    """The parts of one agent that have to do with deliveries."""
+class Running:
+    """A delivery service and its dependencies."""
 
     service: DeliveryService
     store: Any
@@ -95,7 +95,7 @@ class Post:
     logs: list[Any]
 
     async def end_task(self, task_id: str = "task-1", callback: Callback | None = None) -> tuple[Any, ...]:
-        """Have a task ended, with the deliveries that are planned for it."""
+        """Finish a task, with its planned deliveries."""
         item = PlannedItem(id=1, type="none", verdict=Outcome(status=ItemStatus.FAILED, reason="unknown_type"))
         await self.store.submit(NewTask(task_id=task_id, digest=task_id.encode(), items=(item,), callback=callback))
         planned = self.service.plan(task_id, callback)
@@ -124,12 +124,12 @@ class Post:
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[Callable[..., Awaitable[Post]]]:
-    """Start a service: ``await post(recorder("a").spec())``; ``run=False`` leaves its workers out."""
+async def start() -> AsyncIterator[Callable[..., Awaitable[Running]]]:
+    """Starts a service: ``await start(recorder("a").spec())``; without workers if ``run=False``."""
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
 
-        async def start(
+        async def start_service(
             *specs: ReporterSpec[Any],
             run: bool = True,
             settings: Callable[[str, type[Any]], Any] = lambda _, kind: kind(),
@@ -137,7 +137,7 @@ async def post() -> AsyncIterator[Callable[..., Awaitable[Post]]]:
             spool: Spool | None = None,
             server_url: str | None = None,
             **service: Any,
-        ) -> Post:
+        ) -> Running:
             logger = structlog.get_logger()
             metrics = Metrics("0")
             registry = Registry(
@@ -158,15 +158,15 @@ async def post() -> AsyncIterator[Callable[..., Awaitable[Post]]]:
                 timing=Timing(),
             )
             if store is None:
-                store = Impatient(StoreLimits(max_pending=100_000), spool=spool)
-            made = DeliveryService(store=store, reporters=host.reporters, metrics=metrics, logger=logger, **service)
-            for part in (host.run, *([made.run] if run else [])):
+                store = QuickRetryStore(StoreLimits(max_pending=100_000), spool=spool)
+            delivery = DeliveryService(store=store, reporters=host.reporters, metrics=metrics, logger=logger, **service)
+            for part in (host.run, *([delivery.run] if run else [])):
                 task = asyncio.create_task(part())
                 stack.push_async_callback(ended, task)
             await host.opened()
-            return Post(made, store, metrics, host, logs)
+            return Running(delivery, store, metrics, host, logs)
 
-        yield start
+        yield start_service
 
 
 async def ended(task: asyncio.Task[None]) -> None:

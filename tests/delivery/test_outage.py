@@ -1,4 +1,4 @@
-"""A Candy-Server that is away, and an agent that dies: nothing is lost (contract section 4)."""
+"""No result is lost when Candy-Server is down or the agent is killed (contract section 4)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEY = "the-key-of-these-tests"
 
 @define
 class CandyServer:
-    """What stands in for Candy-Server: it keeps the keys under which each task's result came, once it accepts it."""
+    """A stand-in for Candy-Server that records the idempotency keys of each result that it accepts."""
 
     status: Callable[[str], int] = lambda task_id: 200
     delay: float = 0.0
@@ -55,7 +55,7 @@ class CandyServer:
 
     @asynccontextmanager
     async def up(self) -> AsyncIterator[str]:
-        """Listen, each time at the same port."""
+        """Listen, each time on the same port."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1, access_log=None)
@@ -68,47 +68,47 @@ class CandyServer:
             await runner.cleanup()
 
 
-async def test_ten_thousand_callbacks_wait_for_a_server_that_is_away(post: Start) -> None:
+async def test_ten_thousand_callbacks_survive_an_outage_of_the_server(start: Start) -> None:
     """Contract §4: 'Received = delivered + dead-lettered + still waiting, always, and `/metrics` shows it.'"""
     server = CandyServer(status=lambda task_id: 404 if task_id.endswith("7") else 200)
     async with server.up() as url:
         pass
     (spec,) = candy_reporters()
     store = MemoryStore(StoreLimits(max_pending=20_000))
-    office = await post(
+    running = await start(
         spec, settings=lambda *_: CallbackSettings(), server_url=url, store=store, uniform=lambda least, most: 3.0
     )
 
-    async def look() -> int:
+    async def waiting() -> int:
         counts = await store.counts()
         assert counts.received == counts.delivered + counts.dead + counts.waiting
         return counts.waiting
 
     for number in range(10_000):
-        await office.end_task(f"task-{number}")
+        await running.end_task(f"task-{number}")
         if number % 100 == 0:
-            await look()
-    assert await look() == 10_000
+            await waiting()
+    assert await waiting() == 10_000
     tried = {"reporter": "callback", "answer": "retry"}
-    await eventually(lambda: office.counted("candy_delivery_attempts_total", **tried) >= 1_000, within=300)
-    assert await look() == 10_000
+    await eventually(lambda: running.counted("candy_delivery_attempts_total", **tried) >= 1_000)
+    assert await waiting() == 10_000
     async with server.up():
-        await eventually(lambda: _none(look), within=300)
+        await eventually(lambda: _none(waiting))
     counts = await store.counts()
     assert (counts.delivered, counts.dead, counts.waiting) == (9_000, 1_000, 0)
     assert len(server.accepted) == 9_000
     assert all(len(keys) == 1 for keys in server.accepted.values())
 
 
-async def _none(look: Callable[[], Awaitable[int]]) -> bool:
-    return await look() == 0
+async def _none(waiting: Callable[[], Awaitable[int]]) -> bool:
+    return await waiting() == 0
 
 
 @asynccontextmanager
 async def agent(
     spool: Path, server_url: str, *, limits: str = "true"
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A whole agent in a process of its own, and where it listens; killed at the end if it still lives."""
+    """An agent in a process of its own, and its URL. Killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CANDY_")}
     process = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -142,7 +142,7 @@ async def agent(
 
 
 async def run_tasks(url: str, names: list[str]) -> None:
-    """Have tasks run to their end."""
+    """Run tasks and wait for their end."""
     async with aiohttp.ClientSession(headers={"X-API-Key": KEY}) as session:
         for name in names:
             task = {"task_id": name, "items": [{"id": 1, "type": "no_such_type"}]}
@@ -161,13 +161,13 @@ def left_in(spool: Path, pattern: str) -> list[Path]:
     return list(spool.glob(f"*/{pattern}"))
 
 
-async def test_kill_9_loses_no_result_that_waits_for_a_server(tmp_path: Path) -> None:
+async def test_kill_9_during_an_outage_loses_no_result(tmp_path: Path) -> None:
     """Contract §7: '`CANDY_SPOOL_DIR`: a folder in which undelivered callbacks outlive the process'."""
     server = CandyServer(status=lambda _: 503)
     names = [f"task-{number}" for number in range(40)]
     async with server.up() as url:
-        async with agent(tmp_path, url) as (process, where):
-            await run_tasks(where, names)
+        async with agent(tmp_path, url) as (process, agent_url):
+            await run_tasks(agent_url, names)
             process.kill()
             await process.wait()
         assert server.accepted == {}
@@ -178,12 +178,12 @@ async def test_kill_9_loses_no_result_that_waits_for_a_server(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("after", [1, 10, 30])
-async def test_kill_9_in_the_midst_of_delivering_loses_nothing(tmp_path: Path, after: int) -> None:
+async def test_kill_9_while_delivering_loses_no_result(tmp_path: Path, after: int) -> None:
     server = CandyServer(status=lambda _: 503, delay=0.01)
     names = [f"task-{number}" for number in range(40)]
     async with server.up() as url:
-        async with agent(tmp_path, url) as (process, where):
-            await run_tasks(where, names)
+        async with agent(tmp_path, url) as (process, agent_url):
+            await run_tasks(agent_url, names)
             server.status = lambda _: 200
             await eventually(lambda: len(server.accepted) >= after)
             process.kill()
@@ -192,25 +192,25 @@ async def test_kill_9_in_the_midst_of_delivering_loses_nothing(tmp_path: Path, a
             await eventually(lambda: len(server.accepted) == len(names))
             await eventually(lambda: not left_in(tmp_path, "*.delivery"))
     assert sorted(server.accepted) == sorted(names)
-    for keys in server.accepted.values():  # at least once, and a repetition is known by its key
+    for keys in server.accepted.values():  # at least once; a duplicate has the same key
         assert len(set(keys)) == 1
 
 
 async def test_a_full_disk_under_the_spool_stops_neither_tasks_nor_callbacks(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk: to the program both are a write that fails."""
+    """A file size limit simulates the full disk: in both cases a write fails."""
     server = CandyServer()
-    async with server.up() as url, agent(tmp_path, url, limits="ulimit -f 0") as (process, where):
-        await run_tasks(where, ["task-1", "task-2"])
+    async with server.up() as url, agent(tmp_path, url, limits="ulimit -f 0") as (process, agent_url):
+        await run_tasks(agent_url, ["task-1", "task-2"])
         await eventually(lambda: len(server.accepted) == 2)
         assert process.returncode is None
     assert not left_in(tmp_path, "*.part")
 
 
-async def test_a_stop_leaves_what_could_not_be_sent_to_the_next_start(tmp_path: Path) -> None:
+async def test_undelivered_results_are_sent_after_a_restart(tmp_path: Path) -> None:
     server = CandyServer(status=lambda _: 503)
     async with server.up() as url:
-        async with agent(tmp_path, url) as (process, where):
-            await run_tasks(where, ["task-1"])
+        async with agent(tmp_path, url) as (process, agent_url):
+            await run_tasks(agent_url, ["task-1"])
             process.terminate()
             assert await process.wait() == 0
         server.status = lambda _: 200

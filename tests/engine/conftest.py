@@ -267,7 +267,7 @@ async def engine_at_work(
     store: TaskStore | None = None,
     clock: Clock | None = None,
     slice_size: int = 10_000,
-    patience: float = 0.1,
+    cancel_grace: float = 0.1,
     plan: bool = False,
 ) -> AsyncIterator[Bench]:
     """An engine that runs for as long as the context is held."""
@@ -305,7 +305,7 @@ async def engine_at_work(
         worker="test",
         clock=clock,
         slice_size=slice_size,
-        patience=patience,
+        cancel_grace=cancel_grace,
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(host.run()), group.create_task(engine.run())]

@@ -29,7 +29,7 @@ class Stand:
 
 
 def test_an_item_shares_a_call_only_with_items_of_the_same_timeout() -> None:
-    """Contract §2: "item: `timeout` (from the item's own start; at most the task's)".
+    """Contract §2: "from the item's own start; at most the task's".
 
     Else one that has a second left would wait for neighbours that have five minutes.
     """

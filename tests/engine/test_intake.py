@@ -87,7 +87,7 @@ async def test_a_repeated_id_is_named_with_its_first_use(bench: Bench) -> None:
 
 
 async def test_an_unknown_type_is_that_items_affair_and_lists_the_installed_ones(bench: Bench) -> None:
-    """Contract §2: "its result is failed (unknown_type lists the installed types…), and the others run"."""
+    """Contract §2: "That item's result is failed, and the others run: unknown_type lists the installed types"."""
     document = await bench.run(item(1, "prometeus"), item(2), item(3, "Test"))
     assert [result["reason"] for result in document["results"]] == ["unknown_type", "ok", "ok"]
     assert all(name in document["results"][0]["message"] for name in ("batch", "slow", "test"))

@@ -206,7 +206,7 @@ async def test_a_raised_limit_of_an_executor_lets_in_items_of_a_task_that_runs(b
 
 
 async def test_urgent_tasks_go_first(bench: Bench) -> None:
-    """Contract §2: "priority 0–9 (default 5, 9 first)"."""
+    """Contract §2: "priority | 5 | 0–9, 9 first"."""
     bench.limits["tasks"] = 1
     held = await bench.submit(item("held", act="hang"))
     await eventually(lambda: bench.stage.entered == ["held"])
@@ -218,7 +218,7 @@ async def test_urgent_tasks_go_first(bench: Bench) -> None:
 
 
 async def test_only_unreachable_and_timeout_are_tried_again(bench: Bench) -> None:
-    """Contract §2: "retries (0; only for unreachable and timeout, within the item's timeout)"."""
+    """Contract §2: "only for unreachable and timeout, within the item's timeout"."""
     document = await bench.run(
         item(1, act="unreachable", fail_first=2, retries=3),
         item(2, act="unreachable", retries=1),
@@ -241,7 +241,7 @@ async def test_retries_end_with_the_items_time(bench: Bench) -> None:
 
 
 async def test_all_items_are_asked_about_one_instant(bench: Bench) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant … a retry … keep[s] that instant"."""
+    """Contract §2: "All metric queries of one task are evaluated at one instant … A retry … keep that instant"."""
     await bench.run(item(1), item(2, act="unreachable", fail_first=1, retries=1), item(3), item(4, "batch", batch="k"))
     assert len(bench.stage.times) == 1
 
@@ -371,7 +371,7 @@ class TestBatches:
 
     async def test_late_items_are_told_at_their_deadline_though_their_call_does_not_end(self) -> None:
         """Contract §2: "retries (… within the item's timeout)": when that is over, there is nothing to wait for."""
-        async with engine_at_work(patience=60) as bench:
+        async with engine_at_work(cancel_grace=60) as bench:
             task_id = await bench.submit(
                 item(1, "batch", batch="k", act="ignore_cancel", timeout=0.1, retries=3),
                 item(2, "batch", batch="k", timeout=0.1),
@@ -425,7 +425,7 @@ def test_whatever_happens_every_item_has_exactly_one_result_in_its_place(
     """Contract §2: "Every item of the request has exactly one result once the task has ended"."""
 
     async def scenario() -> None:
-        async with engine_at_work(slice_size=slice_size, patience=0.05) as bench:
+        async with engine_at_work(slice_size=slice_size, cancel_grace=0.05) as bench:
             task_id = await bench.submit(
                 *(
                     item(index, kind, act=act, batch=key, timeout=0.03, retries=index % 2)

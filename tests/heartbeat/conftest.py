@@ -1,4 +1,4 @@
-"""A Candy-Server that keeps the beats it gets, and a heart whose time a test holds in its hands."""
+"""A Candy-Server that records heartbeats, and a heartbeat service with a timer that the test controls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from candy_core import NotFound, Secret
 from candy_core.config.runtime import RuntimeConfig
 from candy_core.config.settings import Address, Settings
-from candy_core.heartbeat.service import HeartbeatService, Vitals
+from candy_core.heartbeat.service import HeartbeatService, HeartbeatSources
 from candy_core.metrics import Metrics
 from candy_core.model.heartbeat import PluginBrief
 from candy_core.model.http_url import HttpUrl
@@ -29,16 +29,16 @@ Start = Callable[..., Awaitable[Any]]
 
 @define
 class CandyServer:
-    """Keeps the beats it gets."""
+    """Records the heartbeats that it receives."""
 
     answer: Callable[[], web.Response] = lambda: web.json_response({})
-    beats: list[dict[str, Any]] = field(factory=list)
+    heartbeats: list[dict[str, Any]] = field(factory=list)
     headers: list[Mapping[str, str]] = field(factory=list)
     paths: list[str] = field(factory=list)
     url: str = ""
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.beats.append(json.loads(await request.read()))
+        self.heartbeats.append(json.loads(await request.read()))
         self.headers.append(request.headers)
         self.paths.append(f"{request.method} {request.raw_path}")
         return self.answer()
@@ -46,30 +46,30 @@ class CandyServer:
 
 @define
 class Timer:
-    """Stands in for waiting between beats: ``step`` lets one pass, ``pauses`` are those that were asked for."""
+    """Replaces the wait between heartbeats: ``step`` ends one pause, ``pauses`` are all that began."""
 
     pauses: list[float] = field(factory=list)
-    gate: asyncio.Queue[None] = field(factory=asyncio.Queue)
+    steps: asyncio.Queue[None] = field(factory=asyncio.Queue)
 
     async def wait(self, changed: asyncio.Event, seconds: float) -> bool:
         self.pauses.append(seconds)
         async with asyncio.TaskGroup() as group:
-            ways = [group.create_task(changed.wait()), group.create_task(self.gate.get())]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
+            tasks = [group.create_task(changed.wait()), group.create_task(self.steps.get())]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
         return changed.is_set()
 
-    async def asked(self, times: int) -> None:
-        """Wait until so many pauses were asked for."""
+    async def paused(self, times: int) -> None:
+        """Wait until ``times`` pauses have begun."""
         await eventually(lambda: len(self.pauses) == times)
 
     def step(self) -> None:
-        self.gate.put_nowait(None)
+        self.steps.put_nowait(None)
 
 
 @define
-class Heart:
+class Running:
     service: HeartbeatService
     runtime: RuntimeConfig
     metrics: Metrics
@@ -102,8 +102,8 @@ async def candy_server() -> AsyncIterator[Start]:
 
 
 @pytest.fixture
-async def heart() -> AsyncIterator[Callable[..., Heart]]:
-    """Make services, and run them unless ``run=False``; what belongs to :class:`Vitals` replaces its part there."""
+async def heartbeat() -> AsyncIterator[Callable[..., Running]]:
+    """Creates services, and runs them unless ``run=False``. ``sources`` replace fields of :class:`HeartbeatSources`."""
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
 
@@ -114,8 +114,8 @@ async def heart() -> AsyncIterator[Callable[..., Heart]]:
             server_key: str | None = "server-key",
             environ: Mapping[str, str] | None = None,
             settings: Mapping[str, Any] | None = None,
-            **vitals: Any,
-        ) -> Heart:
+            **sources: Any,
+        ) -> Running:
             async def counts() -> StoreCounts:
                 return COUNTS
 
@@ -124,7 +124,7 @@ async def heart() -> AsyncIterator[Callable[..., Heart]]:
                     raise NotFound(name)
                 return Secret(server_key)
 
-            made = Settings(
+            all_settings = Settings(
                 **{
                     "server_url": HttpUrl(url) if url else None,
                     "agent_id": "agent-001",
@@ -132,8 +132,8 @@ async def heart() -> AsyncIterator[Callable[..., Heart]]:
                     **(settings or {}),
                 }
             )
-            runtime, metrics, timer = RuntimeConfig.of(made), Metrics("0"), Timer()
-            given: dict[str, Any] = {
+            runtime, metrics, timer = RuntimeConfig.of(all_settings), Metrics("0"), Timer()
+            defaults: dict[str, Any] = {
                 "counts": counts,
                 "stalled": lambda: None,
                 "plugins": lambda: [PluginBrief(name="prometheus", version="1.2", state="active")],
@@ -143,9 +143,9 @@ async def heart() -> AsyncIterator[Callable[..., Heart]]:
                 "agent_key": lambda: None,
             }
             service = HeartbeatService(
-                settings=made,
+                settings=all_settings,
                 runtime=runtime,
-                vitals=Vitals(**{**given, **vitals}),
+                sources=HeartbeatSources(**{**defaults, **sources}),
                 credential=credential,
                 metrics=metrics,
                 logger=structlog.get_logger(),
@@ -156,7 +156,7 @@ async def heart() -> AsyncIterator[Callable[..., Heart]]:
             if run:
                 task = asyncio.create_task(service.run())
                 stack.push_async_callback(_ended, task)
-            return Heart(service, runtime, metrics, timer, logs)
+            return Running(service, runtime, metrics, timer, logs)
 
         yield start
 

@@ -1,4 +1,4 @@
-"""Telling Candy-Server that the agent lives (founding document "3.", contract section 4)."""
+"""Heartbeats to Candy-Server (contract section 4)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from candy_core.model.heartbeat import AgentStatus
 from candy_core.task_store import StoreCounts
 from candy_testbed import eventually
 
-from .conftest import COUNTS, Heart, Start
+from .conftest import COUNTS, Running, Start
 
 
-async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_founding_document(
-    candy_server: Start, heart: Callable[..., Heart]
+async def test_the_first_heartbeat_is_sent_at_once_in_the_shape_of_the_contract(
+    candy_server: Start, heartbeat: Callable[..., Running]
 ) -> None:
-    """Contract §4: '`POST {CANDY_SERVER_URL}/api/v1/heartbeat/{agent_id}`, the first at once … body as "3."'"""
+    """Contract §4: '`POST {CANDY_SERVER_URL}/api/v1/heartbeat/{agent_id}`, the first at once'"""
     server = await candy_server()
-    heart(server.url)
-    await eventually(lambda: server.beats)
+    heartbeat(server.url)
+    await eventually(lambda: server.heartbeats)
     assert server.paths == ["POST /api/v1/heartbeat/agent-001"]
     assert server.headers[0]["X-API-Key"] == "server-key"
-    beat = server.beats[0]
-    assert beat.pop("timestamp").endswith("Z")
-    assert len(beat.pop("instance_id")) == 32
-    assert beat.pop("version")
-    assert beat == {
+    sent = server.heartbeats[0]
+    assert sent.pop("timestamp").endswith("Z")
+    assert len(sent.pop("instance_id")) == 32
+    assert sent.pop("version")
+    assert sent == {
         "agent_id": "agent-001",
         "status": "running",
         "cluster_info": {"name": "production-cluster"},
@@ -46,40 +46,40 @@ async def test_the_first_beat_comes_at_once_and_has_the_shape_of_the_founding_do
     }
 
 
-async def test_it_beats_again_at_every_interval(candy_server: Start, heart: Callable[..., Heart]) -> None:
+async def test_a_heartbeat_is_sent_at_every_interval(candy_server: Start, heartbeat: Callable[..., Running]) -> None:
     server = await candy_server()
-    one = heart(server.url)
+    running = heartbeat(server.url)
     for number in range(1, 4):
-        await one.timer.asked(number)
-        one.timer.step()
-    await eventually(lambda: len(server.beats) == 4)
-    assert [beat["sequence"] for beat in server.beats] == [1, 2, 3, 4]
-    assert len({beat["instance_id"] for beat in server.beats}) == 1
-    assert all(29 < pause <= 30 for pause in one.timer.pauses)
+        await running.timer.paused(number)
+        running.timer.step()
+    await eventually(lambda: len(server.heartbeats) == 4)
+    assert [each["sequence"] for each in server.heartbeats] == [1, 2, 3, 4]
+    assert len({each["instance_id"] for each in server.heartbeats}) == 1
+    assert all(29 < pause <= 30 for pause in running.timer.pauses)
 
 
-async def test_a_new_interval_counts_at_once(candy_server: Start, heart: Callable[..., Heart]) -> None:
+async def test_a_new_interval_takes_effect_at_once(candy_server: Start, heartbeat: Callable[..., Running]) -> None:
     server = await candy_server()
-    one = heart(server.url)
-    await eventually(lambda: one.timer.pauses)
-    one.runtime.apply({"heartbeat_interval": 5})
-    await eventually(lambda: len(one.timer.pauses) == 2)
-    assert 4 < one.timer.pauses[1] <= 5
-    assert len(server.beats) == 1
+    running = heartbeat(server.url)
+    await eventually(lambda: running.timer.pauses)
+    running.runtime.apply({"heartbeat_interval": 5})
+    await eventually(lambda: len(running.timer.pauses) == 2)
+    assert 4 < running.timer.pauses[1] <= 5
+    assert len(server.heartbeats) == 1
 
 
-async def test_beats_that_fail_are_spaced_out_within_bounds_and_never_stop_the_agent(
-    unused_tcp_port: int, heart: Callable[..., Heart]
+async def test_failures_increase_the_pause_up_to_a_limit_and_never_stop_the_agent(
+    unused_tcp_port: int, heartbeat: Callable[..., Running]
 ) -> None:
     """Contract §4: 'A missing Candy-Server never stops the agent.'"""
-    one = heart(f"http://127.0.0.1:{unused_tcp_port}")
+    running = heartbeat(f"http://127.0.0.1:{unused_tcp_port}")
     for number in range(1, 6):
-        await one.timer.asked(number)
-        one.timer.step()
-    assert [round(pause) for pause in one.timer.pauses[:5]] == [30, 60, 120, 120, 120]
-    assert one.service.trouble
-    assert one.counted("failed") >= 5
-    assert len([line for line in one.logs if line["log_level"] == "warning"]) == 1
+        await running.timer.paused(number)
+        running.timer.step()
+    assert [round(pause) for pause in running.timer.pauses[:5]] == [30, 60, 120, 120, 120]
+    assert running.service.last_error
+    assert running.counted("failed") >= 5
+    assert len([line for line in running.logs if line["log_level"] == "warning"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,38 +92,38 @@ def test_the_pause_doubles_with_failures_and_has_ten_percent_of_jitter(
     assert pause_after(interval, failures, lambda least, most: most) == pytest.approx(pause * 1.1)
 
 
-async def test_after_failures_the_first_beat_that_arrives_ends_the_backoff(
-    candy_server: Start, heart: Callable[..., Heart]
+async def test_the_first_success_after_failures_ends_the_backoff(
+    candy_server: Start, heartbeat: Callable[..., Running]
 ) -> None:
     statuses = iter([500, 401, 302, 200])
     server = await candy_server(lambda: web.Response(status=next(statuses, 200)))
-    one = heart(server.url)
+    running = heartbeat(server.url)
     for number in range(1, 5):
-        await one.timer.asked(number)
-        one.timer.step()
-    await eventually(lambda: len(one.timer.pauses) == 5)
-    assert [round(pause) for pause in one.timer.pauses] == [30, 60, 120, 30, 30]
-    assert one.service.trouble is None
+        await running.timer.paused(number)
+        running.timer.step()
+    await eventually(lambda: len(running.timer.pauses) == 5)
+    assert [round(pause) for pause in running.timer.pauses] == [30, 60, 120, 30, 30]
+    assert running.service.last_error is None
 
 
-async def test_a_redirect_carries_no_key_elsewhere(candy_server: Start, heart: Callable[..., Heart]) -> None:
-    thief = await candy_server()
-    server = await candy_server(lambda: web.Response(status=307, headers={"Location": thief.url}))
-    one = heart(server.url)
-    await eventually(lambda: one.service.trouble == "Candy-Server answered 307")
-    assert thief.beats == []
+async def test_a_redirect_is_not_followed(candy_server: Start, heartbeat: Callable[..., Running]) -> None:
+    other = await candy_server()
+    server = await candy_server(lambda: web.Response(status=307, headers={"Location": other.url}))
+    running = heartbeat(server.url)
+    await eventually(lambda: running.service.last_error == "Candy-Server answered 307")
+    assert other.heartbeats == []
 
 
-async def test_the_answer_may_carry_a_configuration(candy_server: Start, heart: Callable[..., Heart]) -> None:
-    """Contract §4: 'The answer may carry `{"config":{…}}` (applied as in §6).'"""
+async def test_the_answer_may_contain_a_configuration(candy_server: Start, heartbeat: Callable[..., Running]) -> None:
+    """Contract §4: 'The answer may carry `{"config":{…}}`, applied as in Run-time configuration'"""
     server = await candy_server(
         lambda: web.json_response({"config": {"heartbeat_interval": 7, "max_running_tasks": 3}, "and": "more"})
     )
-    one = heart(server.url)
-    await eventually(lambda: one.timer.pauses)
-    assert one.runtime.current.heartbeat_interval == 7
-    assert one.runtime.current.max_running_tasks == 3
-    assert 6 < one.timer.pauses[0] <= 7
+    running = heartbeat(server.url)
+    await eventually(lambda: running.timer.pauses)
+    assert running.runtime.current.heartbeat_interval == 7
+    assert running.runtime.current.max_running_tasks == 3
+    assert 6 < running.timer.pauses[0] <= 7
 
 
 @pytest.mark.parametrize(
@@ -145,72 +145,76 @@ async def test_the_answer_may_carry_a_configuration(candy_server: Start, heart: 
         b"\xff\xfe",
     ],
 )
-async def test_an_answer_that_cannot_be_used_does_no_harm(
-    candy_server: Start, heart: Callable[..., Heart], answer: bytes
+async def test_an_unusable_answer_is_ignored(
+    candy_server: Start, heartbeat: Callable[..., Running], answer: bytes
 ) -> None:
     server = await candy_server(lambda: web.Response(body=answer, content_type="application/json"))
-    one = heart(server.url)
-    before = one.runtime.current
-    await eventually(lambda: one.timer.pauses)
-    one.timer.step()
-    await eventually(lambda: len(one.timer.pauses) == 2)
-    assert one.runtime.current == before
-    assert one.counted("ok") == 2
-    assert "geheim" not in str(one.logs)
-    assert len([line for line in one.logs if line["event"] == "configuration_refused"]) <= 1
+    running = heartbeat(server.url)
+    before = running.runtime.current
+    await eventually(lambda: running.timer.pauses)
+    running.timer.step()
+    await eventually(lambda: len(running.timer.pauses) == 2)
+    assert running.runtime.current == before
+    assert running.counted("ok") == 2
+    assert "geheim" not in str(running.logs)
+    assert len([line for line in running.logs if line["event"] == "configuration_rejected"]) <= 1
 
 
-async def test_trouble_that_goes_on_is_warned_of_once(candy_server: Start, heart: Callable[..., Heart]) -> None:
+async def test_a_repeated_error_is_logged_as_a_warning_once(
+    candy_server: Start, heartbeat: Callable[..., Running]
+) -> None:
     answers = [web.json_response({"config": {"unknown": 1}}) for _ in range(2)]
     answers += [web.Response(status=500) for _ in range(2)] + [web.Response(status=502)]
     server = await candy_server(lambda: answers.pop(0))
-    one = heart(server.url)
+    running = heartbeat(server.url)
     for number in range(1, 5):
-        await one.timer.asked(number)
-        one.timer.step()
-    await one.timer.asked(5)
-    warned = [line for line in one.logs if line["log_level"] == "warning"]
+        await running.timer.paused(number)
+        running.timer.step()
+    await running.timer.paused(5)
+    warned = [line for line in running.logs if line["log_level"] == "warning"]
     assert [(line["event"], "500" in line["why"], "502" in line["why"]) for line in warned] == [
-        ("configuration_refused", False, False),
+        ("configuration_rejected", False, False),
         ("heartbeat_undelivered", True, False),
         ("heartbeat_undelivered", False, True),
     ]
 
 
 @pytest.mark.parametrize(
-    ("vitals", "status"),
+    ("sources", "status"),
     [
         ({}, "running"),
         ({"pending": 801}, "busy"),
         ({"pending": 800}, "running"),
-        ({"stalled": lambda: "the scheduler stands still", "pending": 999}, "error"),
+        ({"stalled": lambda: "the scheduler has stopped", "pending": 999}, "error"),
         ({"required_down": lambda: ("prometheus",)}, "error"),
     ],
 )
-async def test_the_status_says_what_holds(heart: Callable[..., Heart], vitals: dict[str, Any], status: str) -> None:
+async def test_the_status_reflects_the_agents_state(
+    heartbeat: Callable[..., Running], sources: dict[str, Any], status: str
+) -> None:
     """Contract §4: '`busy` (queue above its mark), `error` (checks have stopped, or a required plugin is down)'."""
-    pending = vitals.pop("pending", 0)
+    pending = sources.pop("pending", 0)
 
     async def counts() -> StoreCounts:
         return attrs.evolve(COUNTS, pending=pending)
 
-    beat = await heart(None, run=False, counts=counts, **vitals).service.build()
-    assert beat.status == status
+    built = await heartbeat(None, run=False, counts=counts, **sources).service.build()
+    assert built.status == status
 
 
-async def test_a_store_that_does_not_answer_leaves_the_queue_out_and_is_an_error(
-    candy_server: Start, heart: Callable[..., Heart]
+async def test_a_failing_store_omits_the_queue_and_is_an_error(
+    candy_server: Start, heartbeat: Callable[..., Running]
 ) -> None:
     """Contract §4: 'Figures that could not be had are left out, never invented'."""
 
     async def counts() -> StoreCounts:
-        raise OSError("the store is away")
+        raise OSError("the store is down")
 
     server = await candy_server()
-    heart(server.url, counts=counts)
-    await eventually(lambda: server.beats)
-    assert server.beats[0]["status"] == "error"
-    assert "queue" not in server.beats[0]
+    heartbeat(server.url, counts=counts)
+    await eventually(lambda: server.heartbeats)
+    assert server.heartbeats[0]["status"] == "error"
+    assert "queue" not in server.heartbeats[0]
 
 
 @pytest.mark.parametrize(
@@ -227,51 +231,53 @@ async def test_a_store_that_does_not_answer_leaves_the_queue_out_and_is_an_error
         ("http://candy.example.com", True, True),
     ],
 )
-async def test_a_generated_key_is_handed_over_only_where_nobody_listens(
-    heart: Callable[..., Heart], url: str, plaintext: bool, handed_over: bool
+async def test_a_generated_key_is_sent_only_over_a_safe_connection(
+    heartbeat: Callable[..., Running], url: str, plaintext: bool, handed_over: bool
 ) -> None:
     """Contract §1: 'only then, and only over https or loopback unless `CANDY_HEARTBEAT_KEY_PLAINTEXT=true`'."""
-    one = heart(
+    running = heartbeat(
         url,
         run=False,
         agent_key=lambda: Secret("generated"),
         settings={"heartbeat_key_plaintext": plaintext, "agent_endpoint": "http://agent"},
     )
-    beat = await one.service.build()
-    assert (beat.api_key is not None) is handed_over
+    built = await running.service.build()
+    assert (built.api_key is not None) is handed_over
 
 
-async def test_the_key_is_readable_on_the_wire_and_nowhere_else(
-    candy_server: Start, heart: Callable[..., Heart]
+async def test_the_generated_key_is_readable_on_the_wire_only(
+    candy_server: Start, heartbeat: Callable[..., Running]
 ) -> None:
     server = await candy_server()
-    one = heart(server.url, agent_key=lambda: Secret("generated-key"))
-    await eventually(lambda: server.beats)
-    assert server.beats[0]["api_key"] == "generated-key"
-    beat = await one.service.send_now()
-    assert "generated-key" not in repr(beat)
-    assert "generated-key" not in str(one.logs)
+    running = heartbeat(server.url, agent_key=lambda: Secret("generated-key"))
+    await eventually(lambda: server.heartbeats)
+    assert server.heartbeats[0]["api_key"] == "generated-key"
+    sent = await running.service.send_now()
+    assert "generated-key" not in repr(sent)
+    assert "generated-key" not in str(running.logs)
 
 
-async def test_a_beat_can_be_sent_now(candy_server: Start, heart: Callable[..., Heart]) -> None:
+async def test_a_heartbeat_can_be_sent_on_demand(candy_server: Start, heartbeat: Callable[..., Running]) -> None:
     """Contract §4: 'POST `/api/v1/heartbeat/{agent_id}` on the agent sends one now and returns it'."""
     server = await candy_server()
-    one = heart(server.url, run=False)
-    beat = await one.service.send_now()
-    assert (beat.status, beat.sequence) == (AgentStatus.RUNNING, 1)
-    assert server.beats[0]["sequence"] == 1
+    running = heartbeat(server.url, run=False)
+    sent = await running.service.send_now()
+    assert (sent.status, sent.sequence) == (AgentStatus.RUNNING, 1)
+    assert server.heartbeats[0]["sequence"] == 1
 
 
-async def test_a_beat_that_cannot_be_sent_now_says_why(unused_tcp_port: int, heart: Callable[..., Heart]) -> None:
-    with pytest.raises(BackendUnavailable, match="did not arrive"):
-        await heart(f"http://127.0.0.1:{unused_tcp_port}", run=False).service.send_now()
+async def test_a_failed_heartbeat_on_demand_gives_the_reason(
+    unused_tcp_port: int, heartbeat: Callable[..., Running]
+) -> None:
+    with pytest.raises(BackendUnavailable, match="was not delivered"):
+        await heartbeat(f"http://127.0.0.1:{unused_tcp_port}", run=False).service.send_now()
     with pytest.raises(BackendUnavailable, match="CANDY_SERVER_URL"):
-        await heart(None, run=False).service.send_now()
+        await heartbeat(None, run=False).service.send_now()
 
 
-async def test_without_a_candy_server_there_is_no_heartbeat(heart: Callable[..., Heart]) -> None:
-    """It ends at once, and would beat for ever."""
-    await heart(None, run=False).service.run()
+async def test_without_a_candy_server_there_is_no_heartbeat(heartbeat: Callable[..., Running]) -> None:
+    """``run`` returns, which it would otherwise never do."""
+    await heartbeat(None, run=False).service.run()
 
 
 @pytest.mark.parametrize(
@@ -291,18 +297,18 @@ async def test_without_a_candy_server_there_is_no_heartbeat(heart: Callable[...,
         ({}, {}, "0.0.0.0", "http://127.0.0.1:8888"),
     ],
 )
-async def test_the_endpoint_is_the_configured_the_pods_or_the_hosts(
-    heart: Callable[..., Heart], settings: dict[str, Any], environ: dict[str, str], listen: str, endpoint: str
+async def test_the_endpoint_is_that_of_the_settings_the_pod_or_the_host(
+    heartbeat: Callable[..., Running], settings: dict[str, Any], environ: dict[str, str], listen: str, endpoint: str
 ) -> None:
-    """Contract §4: '`agent_endpoint` from `CANDY_AGENT_ENDPOINT`, else the pod's or the host's address'."""
-    one = heart(
+    """Contract §4: '`agent_endpoint` is `CANDY_AGENT_ENDPOINT`, else made of the pod's or the host's address'."""
+    running = heartbeat(
         "http://127.0.0.1:9", run=False, environ=environ, settings=settings, listen=lambda: Address(listen, 8888)
     )
-    assert (await one.service.build()).agent_endpoint == endpoint
+    assert (await running.service.build()).agent_endpoint == endpoint
 
 
-async def test_what_cannot_even_be_made_into_a_beat_does_not_stop_the_agent(
-    candy_server: Start, heart: Callable[..., Heart]
+async def test_a_heartbeat_that_cannot_be_created_does_not_stop_the_agent(
+    candy_server: Start, heartbeat: Callable[..., Running]
 ) -> None:
     server, good = await candy_server(), False
 
@@ -311,9 +317,9 @@ async def test_what_cannot_even_be_made_into_a_beat_does_not_stop_the_agent(
             raise RuntimeError("no list")
         return []
 
-    one = heart(server.url, executors=executors)
-    await eventually(lambda: one.timer.pauses)
-    assert one.service.trouble is not None
+    running = heartbeat(server.url, executors=executors)
+    await eventually(lambda: running.timer.pauses)
+    assert running.service.last_error is not None
     good = True
-    one.timer.step()
-    await eventually(lambda: server.beats)
+    running.timer.step()
+    await eventually(lambda: server.heartbeats)

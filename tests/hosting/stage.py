@@ -1,4 +1,4 @@
-"""A host of the plugins on the shelf, and what its tests look at."""
+"""A plugin host for the test's own plugins, and what its tests check."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from candy_core.ports.context import Logger
 from candy_core.registry import PluginState, discover
 
 QUICK = Timing(check_every=0.02, backoff=lambda failures: 0.02)
-"""It asks and tries often. A bound that a plugin must keep is long, for who is slow may be the machine: a test that is
-about a bound which is not kept shortens that one."""
+"""It checks and retries often. Limits that a plugin has to keep are long, since it may be the machine that is slow: a
+test about a limit that is not kept shortens that one."""
 
 
-class Stage:
-    """A host and all that it was built of."""
+class HostBench:
+    """A plugin host and its dependencies."""
 
     def __init__(self, shelf: Any, logger: Logger, captured: LogCapture, context: Any) -> None:
         self._elsewhere = shelf.elsewhere
@@ -41,7 +41,7 @@ class Stage:
         blocked: Collection[str] = (),
         open_timeout: float = 60.0,
     ) -> AsyncIterator[PluginHost]:
-        """A host of the plugins on the shelf alone."""
+        """A host of the test's own plugins only."""
         configuration = load_configuration(None, environ or {}, hostname="host")
         registry = discover(blocked=[*blocked, *self._elsewhere])
         host = PluginHost(
@@ -64,21 +64,21 @@ class Stage:
             assert task.cancelled()
 
     def state(self, plugin: str) -> str:
-        """The state that ``/metrics`` shows."""
-        shown = [
+        """The state in ``/metrics``."""
+        states = [
             state.value
             for state in PluginState
             if self.metrics.registry.get_sample_value("candy_plugin_state", {"plugin": plugin, "state": state.value})
         ]
-        assert len(shown) == 1
-        return shown[0]
+        assert len(states) == 1
+        return states[0]
 
     def abandoned(self, plugin: str) -> float:
-        """What was abandoned of a plugin, from ``/metrics``."""
+        """How often a plugin was abandoned, from ``/metrics``."""
         return self.metrics.registry.get_sample_value("candy_plugins_abandoned_total", {"plugin": plugin}) or 0.0
 
     def logged(self) -> str:
-        """Everything in the log, as one text."""
+        """The whole log as one string."""
         return str(self.captured.entries)
 
 
@@ -88,7 +88,7 @@ def record(host: PluginHost, name: str) -> Any:
 
 
 def plugin(body: str, spec: str = "greeter('hello', open=open_it, aliases=('hi',))") -> str:
-    """Source of a plugin with one executor; ``body`` defines ``open_it``."""
+    """Source of a plugin with one executor. ``body`` defines ``open_it``."""
     return f"{dedent(body)}\n@hookimpl\ndef candy_executors():\n    return [{spec}]\n"
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, frozen
-from msgspec import Meta
 
-from candy_core import Secret
+from candy_core import Meta, Secret
 from candy_core.config import Configuration, load_configuration, setting_names
 from candy_core.errors import SettingsError
 from candy_core.hosting.plugin_settings import PluginSettings
@@ -158,8 +157,7 @@ def test_a_section_of_a_plugin_that_is_not_installed_is_a_warning_with_the_neare
 
 
 def test_an_unknown_variable_is_a_warning_with_the_nearest() -> None:
-    """Contract §7: "An unknown `CANDY_*` variable is a warning (Kubernetes injects `…_SERVICE_*` and `…_PORT*`: those
-    not even that).\""""
+    """Contract §7: "An unknown `CANDY_*` variable is a warning; … which Kubernetes injects, are not even that.\""""
     configuration = load(
         CANDY_LOG_LEVLE="x",
         CANDY_PROMETHEUS_URLS="x",

@@ -37,7 +37,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 @settings(deadline=None)  # the machine may be busy
 @given(sign=st.sampled_from(sorted(COMPARISONS)), number=numbers, gap=gaps, value=values)
 def test_a_comparison_is_breached_exactly_when_it_holds(sign: str, number: str, gap: str, value: float) -> None:
-    """Contract §3: 'A threshold is a number (exceeded when the value is **greater**), or a comparison'."""
+    """Contract §3: 'A threshold is one of … a number (exceeded when the value is **greater**), … a comparison'."""
     threshold = Threshold.parse(f"{sign}{gap}{number}")
     for candidate in (value, float(number), math.nextafter(float(number), math.inf), -math.inf, math.inf):
         assert (threshold.breach(candidate) is not None) == COMPARISONS[sign](candidate, float(number))
@@ -176,7 +176,7 @@ def test_nan_is_on_no_side_of_any_threshold(text: str) -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_is_allowed(text: str) -> None:
-    """Contract §3: 'What cannot be read as one is `bad_params`, never ignored.'"""
+    """Contract §3: 'What cannot be read as one of these is `bad_params`, never ignored.'"""
     with pytest.raises(ValueError, match="expected a number") as refusal:
         Threshold.parse(text)
     message = str(refusal.value)
@@ -222,7 +222,7 @@ def test_params_take_a_threshold_as_a_string_or_a_number(given_: str | float, te
 
 @pytest.mark.parametrize("given_", ["", "high", True, [80], {"text": "80"}])
 def test_params_with_an_unreadable_threshold_name_the_field(given_: object) -> None:
-    """Contract §3: 'What cannot be read as one is `bad_params`, never ignored.'"""
+    """Contract §3: 'What cannot be read as one of these is `bad_params`, never ignored.'"""
     with pytest.raises(Invalid) as refusal:
         params_reader.read({"threshold": given_}, Params)  # type: ignore[dict-item]  # what no Json should be, too
     assert [problem.path for problem in refusal.value.problems] == ["$.threshold"]

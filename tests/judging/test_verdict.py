@@ -1,4 +1,4 @@
-"""Verdicts in the words of the contract and of the founding document."""
+"""Verdicts in the words of the contract."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def verdict(
     )
 
 
-def test_the_founding_documents_first_result_comes_out_as_it_stands_there() -> None:
-    """Founding document, "2.": `有 3 个节点超过阈值 80.00，最高值为 node-01 的 95.78`, with its details."""
+def test_the_first_result_of_the_contract_comes_out_as_it_stands_there() -> None:
+    """Contract section 2, "Result object": `有 3 个节点超过阈值 80.00，最高值为 node-01 的 95.78`, with its details."""
     given = samples(("node-02", 45.2), ("node-07", 82.64), ("node-01", 95.78), ("node-03", 85.21))
     outcome = verdict(given, "80", query=CPU)
     assert outcome == Outcome(
@@ -56,8 +56,8 @@ def test_the_founding_documents_first_result_comes_out_as_it_stands_there() -> N
     )
 
 
-def test_the_founding_documents_second_result_comes_out_as_it_stands_there() -> None:
-    """Founding document, "2.": `节点 node-1 的值 92.50 超过阈值 90.00`, with its details."""
+def test_the_second_result_of_the_contract_comes_out_as_it_stands_there() -> None:
+    """Contract section 2, "Result object": `节点 node-1 的值 92.50 超过阈值 90.00`, with its details."""
     outcome = verdict(samples(("node-1", 92.5)), "90", query=MEMORY)
     assert outcome.value == "92.5"
     assert outcome.message == "节点 node-1 的值 92.50 超过阈值 90.00"
@@ -151,7 +151,7 @@ THREE = samples(("a", 5.0), ("b", 50.0), ("c", 7.0))
 def test_each_finding_has_its_sentence_in_both_languages(
     given: list[Sample], threshold: str | None, scalar: bool, chinese: str, english: str
 ) -> None:
-    """Contract §3: 'Below a lower bound: `低于` for `超过`, `最低值` for `最高值`. No threshold: `""`.'"""
+    """Contract §3: 'Below a lower bound: `低于` for `超过`, `最低值` for `最高值`. … No threshold: `""`.'"""
     assert verdict(given, threshold, scalar=scalar).message == chinese
     assert verdict(given, threshold, scalar=scalar, locale=Locale.EN).message == english
 

@@ -21,14 +21,15 @@ LONGEST_OF_TESTS = 500
 """Tests of one subject may need more: a table of cases is no second subject."""
 
 TOP_LEVEL = {
-    ".changes", ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile",
-    "README.md", "README.zh.md", "candy_core", "contrib", "plugins", "pyproject.toml", "requirements.lock", "tests",
-    "tools",
+    ".changes", ".ci", ".devcontainer", ".dockerignore", ".editorconfig", ".github", ".gitignore", ".gitlab",
+    ".gitlab-ci.yml", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "README.zh.md", "SECURITY.md", "candy_core", "contrib", "docs", "plugins", "pyproject.toml",
+    "requirements.lock", "tests", "tools",
 }  # fmt: skip
 INSIDE = {
     "contrib": {"README.md", "candy-server", "demo", "deploy", "plugin-template"},
     "contrib/deploy": {"helm", "image", "kubernetes"},
-    "tools": {"README.md", "bench", "setup", "testbed"},
+    "tools": {"README.md", "bench", "docs", "setup", "testbed"},
 }
 """What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
@@ -107,6 +108,7 @@ def test_every_distribution_has_one_shape(folder: Path) -> None:
     assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert (folder / "README.md").is_file()
     if folder.parent == ROOT / "plugins":
+        assert project["urls"] == pyproject(ROOT)["project"]["urls"]
         package = folder.name.replace("-", "_")
         assert folder.name.startswith("candy-")
         assert project["name"] == folder.name

@@ -53,7 +53,7 @@ async def test_a_running_one_goes_on_until_ctrl_c_and_takes_its_servers_along() 
     output = ""
     try:
         async with asyncio.timeout(60):
-            while "Ctrl-C stops all of it." not in output:
+            while "Ctrl-C stops everything." not in output:
                 line = await demo.stdout.readline()
                 assert line, output
                 output += line.decode()

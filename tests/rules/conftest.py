@@ -1,4 +1,4 @@
-"""A rule service over real plugins: the folder backend, announced through an entry point and held open by a host."""
+"""A rule service over real plugins: the folder backend, found through an entry point and opened by a host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from candy_core.config import load_configuration
 from candy_core.hosting import PluginHost
 from candy_core.metrics import Metrics
 from candy_core.registry import discover
-from candy_core.rules import Retrying, RuleService, RuleTiming
+from candy_core.rules import RetryPolicy, RuleService, RuleTiming
 from candy_core.testing.context import plugin_context
 from tests.rules import unsteady
 from tests.testing.rule_backend import folder
@@ -35,7 +35,7 @@ GROUPS: tuple[dict[str, Any], ...] = (
 
 @define
 class Pauses:
-    """A clock that only pauses move: how long a backend is tried again does not depend on how fast the machine is."""
+    """A clock that only pauses advance: how often a backend is retried does not depend on how fast the machine is."""
 
     now: float = 0.0
 
@@ -48,7 +48,7 @@ class Pauses:
 
 
 PAUSES = Pauses()
-QUICK = RuleTiming(retrying=Retrying(clock=PAUSES.clock, sleep=PAUSES.sleep))
+QUICK = RuleTiming(retry=RetryPolicy(clock=PAUSES.clock, sleep=PAUSES.sleep))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,20 +60,20 @@ def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @frozen(kw_only=True)
-class Place:
-    """A rule service, and the folder behind it."""
+class RuleSetup:
+    """A rule service and the folder behind it."""
 
     rules: RuleService
     path: Path
     metrics: Metrics
 
     @property
-    def line(self) -> unsteady.Dispatcher:
+    def connection(self) -> unsteady.Connection:
         """The connection to the backend ``unsteady``."""
-        return unsteady.lines[self.path.with_name("rules-unsteady")]
+        return unsteady.connections[self.path.with_name("rules-unsteady")]
 
     @property
-    def unsteady(self) -> Place:
+    def unsteady(self) -> RuleSetup:
         """The folder behind that."""
         return evolve(self, path=self.path.with_name("rules-unsteady"))
 
@@ -86,7 +86,7 @@ class Place:
         return yaml.safe_load(self.file(name, namespace).read_text())
 
     def rewrite(self, name: str, /, namespace: str = "monitoring", **changes: object) -> None:
-        """Change a file behind everybody's back, or make one that nobody manages."""
+        """Change a file without the service, or create one that is not managed."""
         file = self.file(name, namespace)
         file.parent.mkdir(exist_ok=True)
         before = self.document(name, namespace) if file.exists() else {"groups": [dict(group) for group in GROUPS]}
@@ -97,19 +97,19 @@ class Place:
         return {file.stem for file in (self.path / namespace).glob("*.yaml")}
 
     def counted(self, **labels: str) -> float:
-        """A figure of ``candy_rules_writes``."""
+        """A value of ``candy_rules_writes``."""
         return self.metrics.registry.get_sample_value("candy_rules_writes_total", labels) or 0.0
 
 
-Opened = Callable[..., AbstractAsyncContextManager[Place]]
+OpenSetup = Callable[..., AbstractAsyncContextManager[RuleSetup]]
 
 
 @pytest.fixture
-def open_place(tmp_path: Path) -> Opened:
-    """Opens a rule service with the plugins that are announced to these tests, and no others."""
+def open_setup(tmp_path: Path) -> OpenSetup:
+    """Opens a rule service with the plugins of these tests and no others."""
 
     @asynccontextmanager
-    async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[Place]:
+    async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[RuleSetup]:
         path = tmp_path / "rules"
         path.mkdir(exist_ok=True)
         path.with_name("rules-shelf").mkdir(exist_ok=True)
@@ -130,7 +130,7 @@ def open_place(tmp_path: Path) -> Opened:
         holding = asyncio.create_task(host.run())
         try:
             await host.opened()
-            yield Place(
+            yield RuleSetup(
                 rules=RuleService(backends=host.rule_backends, metrics=metrics, logger=log, timing=timing),
                 path=path,
                 metrics=metrics,
@@ -143,9 +143,9 @@ def open_place(tmp_path: Path) -> Opened:
 
 
 @pytest.fixture
-async def place(open_place: Opened) -> AsyncIterator[Place]:
+async def setup(open_setup: OpenSetup) -> AsyncIterator[RuleSetup]:
     """A rule service over the folder backend alone."""
-    async with open_place() as opened:
+    async with open_setup() as opened:
         yield opened
 
 

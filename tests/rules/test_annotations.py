@@ -1,4 +1,4 @@
-"""What the core keeps in an object's annotations."""
+"""The annotations that the core keeps in a rule's object."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ONE: dict[str, Any] = {"name": "one", "rules": [{"record": "a", "expr": "1"}, {"
 TWO: dict[str, Any] = {"name": "two", "rules": [{"record": "c", "expr": "3"}]}
 
 
-def test_the_order_in_which_a_server_keeps_the_groups_is_no_change() -> None:
-    """Contract §5: drift is a spec that differs; VMRule's groups are kept by name, in the order that was there."""
+def test_the_order_of_the_groups_does_not_matter() -> None:
+    """Contract §5: drift is a spec that differs; an API server keeps VMRule's groups by name, in any order."""
     assert spec_hash([ONE, TWO]) == spec_hash([TWO, ONE])
 
 
-def test_the_order_of_a_groups_rules_is_part_of_it() -> None:
-    # A recording rule may read what the one before it has written.
+def test_the_order_of_the_rules_in_a_group_matters() -> None:
+    # A recording rule may use the result of the one before it.
     assert spec_hash([ONE]) != spec_hash([{**ONE, "rules": ONE["rules"][::-1]}])
     assert spec_hash([ONE, TWO]) != spec_hash([ONE]) != spec_hash([TWO])

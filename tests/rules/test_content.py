@@ -1,4 +1,4 @@
-"""What a rule holds: expressions, rule files, what is filled in, and what comes back (contract section 5)."""
+"""The content of a rule: expressions, rule files, defaults, and the export (contract section 5)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def draft(content: Any, **more: Any) -> RuleDraft:
 
 
 def groups_read(content: Any, group: type | None = FolderGroup, **more: Any) -> Any:
-    """The groups, typed loosely: a test knows what is in them."""
+    """The groups, loosely typed for tests."""
     return groups_of(draft(content, **more), group)
 
 
@@ -86,7 +86,7 @@ def test_the_group_is_named_after_the_key_without_its_ending(key: str, group: st
     assert groups_of(draft("up", key=key), None)[0]["name"] == group
 
 
-def test_the_alert_has_what_the_caller_says_of_it() -> None:
+def test_the_alert_has_the_fields_of_the_request() -> None:
     (group,) = groups_read("up", None, for_="1h", labels={"team": "a"}, annotations={"summary": "No"})
     assert group["rules"] == [
         {
@@ -137,7 +137,7 @@ def test_an_expression_is_not_taken_for_a_rule_file(expression: str) -> None:
     assert groups_read(expression, None)[0]["rules"][0]["expr"] == expression
 
 
-def test_what_alerts_do_not_say_themselves_is_filled_in() -> None:
+def test_alerts_in_a_file_are_completed_from_the_request() -> None:
     more: dict[str, Any] = {
         "for_": "2h",
         "labels": {"severity": "page", "team": "a"},
@@ -172,15 +172,15 @@ def test_what_alerts_do_not_say_themselves_is_filled_in() -> None:
         ({"groups": []}, "$.groups", "at least one group"),
         ({"groups": GROUPS, "group": 1}, "$.content.group", "did you mean groups"),
         ({"groups": {"a": 1}}, "$.groups", "expected a list"),
-        ({"apiVersion": "v1", "kind": "PrometheusRule", "spec": {}}, "$.content", "give what stands under its spec"),
-        ("groups:\n- name: a\n  name: b\n", "$.content", "line 3: the key 'name' stands twice"),
+        ({"apiVersion": "v1", "kind": "PrometheusRule", "spec": {}}, "$.content", "give its spec"),
+        ("groups:\n- name: a\n  name: b\n", "$.content", "line 3: duplicate key 'name'"),
         ("groups: [\n", "$.content", "not YAML"),
         ("groups:\n- x\n", "$.groups[0]", "expected an object"),
         ("x" * (512 * 1024 + 1), "$.content", "at most 524288 bytes"),
         ({"groups": [{"name": "x" * (512 * 1024), "rules": []}]}, "$.content", "at most 524288 bytes"),
     ],
 )
-def test_what_is_neither_is_refused(content: Any, path: str, says: str) -> None:
+def test_invalid_content_is_rejected(content: Any, path: str, says: str) -> None:
     assert says in problems_of(content)[path]
 
 
@@ -202,12 +202,12 @@ def test_every_problem_of_the_groups_is_named_by_group_rule_and_field() -> None:
     assert "did you mean expr?" in found["$.groups[0].rules[1].exprr"]
 
 
-def stored_of(wanted: Rule, **more: Any) -> StoredRule:
-    return StoredRule(**{"rule": wanted, "version": "1", "object_name": "o", "managed": True, **more})
+def stored_of(desired: Rule, **more: Any) -> StoredRule:
+    return StoredRule(**{"rule": desired, "version": "1", "object_name": "o", "managed": True, **more})
 
 
 def sent_back(stored: StoredRule, group: type | None) -> Rule:
-    """The rule of a PUT with the very body of a GET."""
+    """The rule of a PUT with the body of a GET."""
     answer: Any = to_json(answer_of(stored, "folder", group))
     body = json.loads(json.dumps(answer))
     body["for_"] = body.pop("for")
@@ -243,37 +243,37 @@ def test_a_rule_that_is_read_and_sent_back_is_the_same(groups: Any, key: str, co
     """GET, then PUT of the same body: nothing changes, whatever the rule holds."""
     first = draft({"groups": groups}, key=key, config_map=config_map)
     for group in (FolderGroup, None):
-        wanted = rule_of(first, groups_of(first, group))
-        assert is_like(stored_of(wanted), sent_back(stored_of(wanted), group))
+        desired = rule_of(first, groups_of(first, group))
+        assert is_like(stored_of(desired), sent_back(stored_of(desired), group))
         if group is FolderGroup:
-            assert sent_back(stored_of(wanted), group) == wanted
+            assert sent_back(stored_of(desired), group) == desired
 
 
-def test_an_answer_has_the_alert_of_a_rule_with_exactly_one() -> None:
-    def told(*rules: Mapping[str, Any]) -> tuple[Any, ...]:
-        wanted = Rule(ref=RuleRef(name="a"), groups=({"name": "g", "rules": list(rules)},))
-        answer = answer_of(stored_of(wanted), "folder", None)
+def test_a_response_has_the_fields_of_a_single_alert() -> None:
+    def fields_of(*rules: Mapping[str, Any]) -> tuple[Any, ...]:
+        desired = Rule(ref=RuleRef(name="a"), groups=({"name": "g", "rules": list(rules)},))
+        answer = answer_of(stored_of(desired), "folder", None)
         return answer.for_, answer.labels, answer.annotations
 
     alert = {"alert": "A", "expr": "up", "for": "5m", "labels": {"a": "b"}, "annotations": {"c": "d"}}
-    assert told(alert) == told({"record": "x", "expr": "up"}, alert) == ("5m", {"a": "b"}, {"c": "d"})
-    assert told() == told(alert, alert) == told({"alert": "A"}) == ("", {}, {})
-    assert told({"alert": "A", "for": 5, "labels": "x", "annotations": {"n": 1}}) == ("", {}, {})
+    assert fields_of(alert) == fields_of({"record": "x", "expr": "up"}, alert) == ("5m", {"a": "b"}, {"c": "d"})
+    assert fields_of() == fields_of(alert, alert) == fields_of({"alert": "A"}) == ("", {}, {})
+    assert fields_of({"alert": "A", "for": 5, "labels": "x", "annotations": {"n": 1}}) == ("", {}, {})
 
 
-def test_the_hash_is_of_the_value_and_not_of_its_spelling() -> None:
+def test_the_hash_depends_on_the_value_and_not_on_its_spelling() -> None:
     """Contract §5: 'managed objects whose spec differs from the hash kept in an annotation at the last write'."""
     one: dict[str, Any] = {"name": "a", "limit": 1, "labels": {"x": "1", "y": "2"}}
     assert spec_hash([one]) == spec_hash([{"labels": {"y": "2", "x": "1"}, "limit": 1.0, "name": "a", "gone": None}])
     assert spec_hash([one]) != spec_hash([one | {"limit": "1"}])
-    wanted = rule_of(draft(FILE), groups_of(draft(FILE), FolderGroup))
-    assert not has_drifted(stored_of(wanted))
-    other = Rule(ref=wanted.ref, groups=(one,), annotations=wanted.annotations)
+    desired = rule_of(draft(FILE), groups_of(draft(FILE), FolderGroup))
+    assert not has_drifted(stored_of(desired))
+    other = Rule(ref=desired.ref, groups=(one,), annotations=desired.annotations)
     assert has_drifted(stored_of(other))
     assert not has_drifted(stored_of(other, managed=False))
-    assert has_drifted(stored_of(Rule(ref=wanted.ref, groups=wanted.groups)))
+    assert has_drifted(stored_of(Rule(ref=desired.ref, groups=desired.groups)))
 
 
-def test_a_canonical_group_stays_as_it_is() -> None:
+def test_a_canonical_group_does_not_change() -> None:
     for group in GROUPS:
         assert to_json(params_reader.read(group, FolderGroup), drop_none=True) == group

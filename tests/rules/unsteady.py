@@ -1,6 +1,6 @@
-"""The folder backend with a bad connection: a plugin of its own, whose troubles a test sets by the folder's path.
+"""The folder backend with an unreliable connection: a separate plugin, whose faults a test sets by the folder's path.
 
-What a real API server does to its clients is tried with a real one, where there is one; this does it at chosen moments.
+Tests with a real API server show how it fails. This backend fails in the same ways at chosen moments.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from candy_core import (
 )
 from tests.testing.rule_backend.folder import SPEC, FolderBackend, FolderSettings
 
-Trouble: TypeAlias = Callable[["Call"], None]
-"""Is told of each call before and after it; what it raises, the call raises."""
+Fault: TypeAlias = Callable[["Call"], None]
+"""Runs before and after each call. What it raises, the call raises."""
 
 
 @define(frozen=True)
 class Call:
-    """One call: ``done`` tells whether it has had its effect by now, ``number`` which of its method's it is, from 1."""
+    """One call. ``done`` is whether it has had its effect yet, ``number`` counts the calls of its method from 1."""
 
     method: str
     name: str
@@ -41,31 +41,31 @@ class Call:
 
 
 @define
-class Dispatcher:
+class Connection:
     """The connection to one folder."""
 
-    trouble: Trouble = lambda call: None
+    fault: Fault = lambda call: None
     calls: list[tuple[str, str]] = field(factory=list)
     running: int = 0
-    most: int = 0
+    peak: int = 0
 
     def count(self, method: str) -> int:
-        """How many calls of a method there were."""
+        """The number of calls of a method."""
         return sum(called == method for called, _ in self.calls)
 
 
-lines: dict[Path, Dispatcher] = {}
+connections: dict[Path, Connection] = {}
 """By the folder's path."""
 
 
-def cut(*, method: str, times: int, after: bool) -> Trouble:
-    """The connection is cut in the first calls of a method, before or after they have had their effect."""
+def cut(*, method: str, times: int, after: bool) -> Fault:
+    """Cut the connection in the first calls of a method, before or after they have had their effect."""
 
-    def trouble(call: Call) -> None:
+    def fault(call: Call) -> None:
         if call.method == method and call.number <= times and call.done == after:
             raise BackendUnavailable("the connection was cut")
 
-    return trouble
+    return fault
 
 
 class UnsteadyBackend(FolderBackend):
@@ -73,40 +73,40 @@ class UnsteadyBackend(FolderBackend):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._line = lines.setdefault(root, Dispatcher())
+        self._connection = connections.setdefault(root, Connection())
 
     @asynccontextmanager
-    async def _over_the_line(self, method: str, name: str) -> AsyncIterator[None]:
-        line = self._line
-        line.calls.append((method, name))
-        number = line.count(method)
-        line.running += 1
-        line.most = max(line.most, line.running)
+    async def _counted(self, method: str, name: str) -> AsyncIterator[None]:
+        connection = self._connection
+        connection.calls.append((method, name))
+        number = connection.count(method)
+        connection.running += 1
+        connection.peak = max(connection.peak, connection.running)
         try:
-            line.trouble(Call(method, name, number, done=False))
+            connection.fault(Call(method, name, number, done=False))
             yield
-            line.trouble(Call(method, name, number, done=True))
+            connection.fault(Call(method, name, number, done=True))
         finally:
-            line.running -= 1
+            connection.running -= 1
 
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
-        async with self._over_the_line("list", namespace or ""):
+        async with self._counted("list", namespace or ""):
             return await super().list(namespace, limit=limit, cursor=cursor)
 
     async def get(self, ref: RuleRef) -> StoredRule:
-        async with self._over_the_line("get", ref.name):
+        async with self._counted("get", ref.name):
             return await super().get(ref)
 
     async def validate(self, rule: Rule) -> Sequence[Problem]:
-        async with self._over_the_line("validate", rule.ref.name):
+        async with self._counted("validate", rule.ref.name):
             return await super().validate(rule)
 
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
-        async with self._over_the_line("apply", rule.ref.name):
+        async with self._counted("apply", rule.ref.name):
             return await super().apply(rule, expect, dry_run=dry_run)
 
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
-        async with self._over_the_line("delete", ref.name):
+        async with self._counted("delete", ref.name):
             return await super().delete(ref, expect, dry_run=dry_run)
 
 

@@ -42,7 +42,7 @@ STATS = st.dictionaries(
     seconds=st.floats(0, 1e6),
 )
 def test_it_is_what_the_codec_writes_of_the_record(item: PlannedItem, outcome: Outcome, seconds: float) -> None:
-    """Contract §2: the entries of `results`, with their keys in the founding document's order."""
+    """Contract §2: the entries of `results`, with their keys in the order of the example."""
     assert result_text(item, outcome, seconds) == encode(item.result(outcome, seconds))
 
 

@@ -1,4 +1,4 @@
-"""Undelivered results outlive the process (contract section 7, ``CANDY_SPOOL_DIR``)."""
+"""Undelivered results survive a restart (contract section 7, ``CANDY_SPOOL_DIR``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def entry(delivery_id: str = "d-1", **more: object) -> SpooledDelivery:
     return SpooledDelivery(**{**values, **more})  # type: ignore[arg-type]  # the fields' own types, by name
 
 
-def test_what_is_written_is_there_for_the_next_process(tmp_path: Path) -> None:
+def test_the_next_process_reads_what_was_written(tmp_path: Path) -> None:
     dead = entry("d-2", dead="answered 404", attempts=3, created_at=1.0, callback=None, given_up_at=2.0)
     with Spool(tmp_path / "spool") as spool:
         spool.write(entry())
@@ -46,7 +46,7 @@ def test_what_is_written_is_there_for_the_next_process(tmp_path: Path) -> None:
         assert spool.set_aside == ()
 
 
-def test_writing_again_takes_the_place_of_the_old_and_removing_is_for_good(tmp_path: Path) -> None:
+def test_a_delivery_can_be_overwritten_and_removed(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         spool.write(entry())
         spool.write(entry(attempts=5))
@@ -59,15 +59,15 @@ def test_writing_again_takes_the_place_of_the_old_and_removing_is_for_good(tmp_p
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(delivery_id=st.text(max_size=200), document=st.binary(max_size=2000))
-def test_any_id_and_any_document_come_back(tmp_path: Path, delivery_id: str, document: bytes) -> None:
+def test_any_id_and_any_document_are_restored(tmp_path: Path, delivery_id: str, document: bytes) -> None:
     with Spool(tmp_path) as spool:
         spool.write(entry(delivery_id, document=document))
         assert spool.load() == [entry(delivery_id, document=document)]
         spool.remove(delivery_id)
 
 
-def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """A task's own callback may bring secrets in its headers."""
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    """A task's callback may contain secrets in its headers."""
     old = os.umask(0)
     try:
         with Spool(tmp_path) as spool:
@@ -96,20 +96,20 @@ def test_a_damaged_file_is_set_aside_and_the_rest_is_read(tmp_path: Path, damage
         assert not spool.set_aside
 
 
-def test_what_was_never_finished_is_cleared_away(tmp_path: Path) -> None:
+def test_an_unfinished_file_is_removed(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         (tmp_path / FOLDER / "abc.part").write_bytes(b"half a fi")
         assert spool.load() == []
         assert not (tmp_path / FOLDER / "abc.part").exists()
 
 
-def test_two_agents_on_one_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_second_agent_on_one_folder_is_an_error(tmp_path: Path) -> None:
     with Spool(tmp_path), pytest.raises(SettingsError, match="in use by another agent"):
         Spool(tmp_path)
     Spool(tmp_path).close()
 
 
-def test_a_folder_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_a_settings_error(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(SettingsError, match=r"^spool_dir: "):
@@ -127,7 +127,7 @@ def test_a_shared_parent_keeps_its_mode(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error_that_changes_nothing(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk: to the program both are a write that fails."""
+    """A file size limit simulates the full disk: in both cases a write fails."""
     code = f"""
         import resource, signal
         from pathlib import Path

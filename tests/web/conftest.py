@@ -1,4 +1,4 @@
-"""The whole agent on a loopback port, with small executors of a plugin that is a real distribution."""
+"""The whole agent on a loopback port, with a plugin that is installed as a distribution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.testing.rule_backend.installed import installed
 KEY = "the-key-of-these-tests"
 
 _PLUGIN = '''
-"""Executors that need nothing from outside."""
+"""Executors without external systems."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ from candy_core import *
 
 @frozen(kw_only=True)
 class NapParams:
-    """How long to sleep, and what to say then."""
+    """How long to sleep, and the value to return."""
 
     seconds: float = 0.0
     say: str = ""
@@ -51,7 +51,7 @@ class Napper:
 @asynccontextmanager
 async def open_napper(context, settings):
     if settings.broken:
-        raise RuntimeError("no bed to be had")
+        raise RuntimeError("no bed is free")
     yield Napper()
 
 @hookimpl
@@ -66,9 +66,9 @@ def candy_executors():
 '''
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # not longer: tests of other folders look at what is installed
 def nap_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The distribution ``candy-web-nap`` with the plugin ``web_nap``, for as long as these tests run."""
+    """The distribution ``candy-web-nap`` with the plugin ``web_nap``, installed during these tests."""
     folder = tmp_path_factory.mktemp("site")
     package = folder / "candy_web_nap"
     package.mkdir()
@@ -87,22 +87,22 @@ def nap_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Rule backends that keep files in folders, as a distribution of somebody else's."""
+    """A third-party distribution with rule backends that store files in folders."""
     with installed(tmp_path_factory.mktemp("site"), folder="tests.testing.rule_backend.folder"):
         yield
 
 
 @pytest.fixture
 def rules_path(tmp_path: Path, folder_plugin: None) -> Path:
-    """Where they keep them: ``CANDY_FOLDER_PATH``."""
+    """Where they store them: ``CANDY_FOLDER_PATH``."""
     for name in ("rules", "rules-shelf"):
         (tmp_path / name).mkdir()
     return tmp_path / "rules"
 
 
 @frozen
-class Answer:
-    """What came back. ``body`` is the JSON value, where there is one."""
+class Response:
+    """``body`` is the JSON value, if there is one."""
 
     status: int
     headers: Mapping[str, str]
@@ -111,13 +111,13 @@ class Answer:
 
 
 class Client:
-    """Asks one agent, with the key that has every scope unless told otherwise."""
+    """Sends requests to one agent, by default with the key that has every scope."""
 
     def __init__(self, agent: Agent, session: aiohttp.ClientSession) -> None:
         self.agent = agent
         self._session = session
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -126,8 +126,8 @@ class Client:
         data: Any = None,
         headers: Mapping[str, str] | None = None,
         key: str | None = KEY,
-    ) -> Answer:
-        """One request, its path sent exactly as it is written."""
+    ) -> Response:
+        """One request. The path is sent exactly as given."""
         from yarl import URL
 
         sent = {"X-API-Key": key} if key is not None else {}
@@ -137,28 +137,26 @@ class Client:
             text = await response.text()
             is_json = response.content_type in ("application/json", "application/problem+json")
             body = await response.json(content_type=None) if is_json and text else None
-            return Answer(response.status, response.headers, text, body)
+            return Response(response.status, response.headers, text, body)
 
-    async def refused(self, status: int, code: str, method: str, path: str, **more: Any) -> Answer:
-        """A request that must be refused like this, with a whole problem document."""
-        answer = await self.ask(method, path, **more)
-        assert (answer.status, answer.body and answer.body["code"]) == (status, code), answer
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert set(answer.body) == {"type", "title", "status", "detail", "code", "errors", "request_id"}
-        assert answer.body["status"] == status
-        assert answer.body["request_id"] == answer.headers["X-Request-ID"]
-        return answer
+    async def rejected(self, status: int, code: str, method: str, path: str, **more: Any) -> Response:
+        """A request that must be rejected with this code and a complete problem document."""
+        response = await self.request(method, path, **more)
+        assert (response.status, response.body and response.body["code"]) == (status, code), response
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert set(response.body) == {"type", "title", "status", "detail", "code", "errors", "request_id"}
+        assert response.body["status"] == status
+        assert response.body["request_id"] == response.headers["X-Request-ID"]
+        return response
 
-    async def ended(self, task_id: str) -> Mapping[str, Any]:
-        """The status object of a task, once it has ended."""
+    async def wait_ended(self, task_id: str) -> Mapping[str, Any]:
+        """Wait until a task has ended. Returns its status object."""
 
-        async def state() -> Mapping[str, Any] | None:
-            found: Mapping[str, Any] = (await self.ask("GET", f"/api/v1/tasks/{task_id}")).body
-            return None if found["status"] in ("pending", "running") else found
+        async def ended() -> Mapping[str, Any] | None:
+            state: Mapping[str, Any] = (await self.request("GET", f"/api/v1/tasks/{task_id}")).body
+            return None if state["status"] in ("pending", "running") else state
 
-        found = await eventually(state)
-        assert found is not None
-        return found
+        return await eventually(ended)
 
 
 Opened = Callable[..., AbstractAsyncContextManager[Client]]
@@ -166,7 +164,7 @@ Opened = Callable[..., AbstractAsyncContextManager[Client]]
 
 @pytest.fixture
 def agent_with() -> Opened:
-    """Opens an agent with these variables beside the usual ones; ``None`` takes one away."""
+    """Opens an agent with these variables in addition to the usual ones; ``None`` removes one."""
 
     @asynccontextmanager
     async def opened(**variables: str | None) -> AsyncIterator[Client]:
@@ -187,14 +185,14 @@ def agent_with() -> Opened:
 
 @pytest.fixture
 async def client(agent_with: Opened) -> AsyncIterator[Client]:
-    """An agent that has one key with every scope."""
+    """An agent with one key that has every scope."""
     async with agent_with() as opened:
         yield opened
 
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
-    """Two keys that may not do everything."""
+    """Two keys with limited scopes."""
     file = tmp_path / "keys.yaml"
     file.write_text(
         "- {name: reader, key: key-of-reader, scopes: ['tasks:read']}\n"

@@ -1,4 +1,4 @@
-"""What no client should send, over a bare socket (contract section 1: 'A client's mistake never yields a 5xx')."""
+"""Malformed and hostile requests over a plain socket (contract section 1: 'A client's mistake never yields a 5xx')."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from aiohttp import web
 
 from candy_core.web import Runner, make_application
-from candy_core.web.call import RequestLimits
+from candy_core.web.request_context import RequestLimits
 from tests.web.conftest import KEY, Client, item
 
 POST = f"POST /api/v1/task HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"
 
 
 async def talk(client: Client, *pieces: bytes, half_close: bool = False, port: int | None = None) -> tuple[int, bytes]:
-    """Send pieces, then read until the agent closes or has answered; status 0 for a close without an answer."""
+    """Send pieces, then read one response. Status 0 if the agent closes without a response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port or client.agent.address.port)
     try:
         async with asyncio.timeout(60):
@@ -41,7 +41,7 @@ async def talk(client: Client, *pieces: bytes, half_close: bool = False, port: i
 
 
 async def alive(client: Client) -> None:
-    assert (await client.ask("GET", "/health", key=None)).status == 200
+    assert (await client.request("GET", "/health", key=None)).status == 200
 
 
 def post(body: bytes, more: str = "") -> bytes:
@@ -75,13 +75,13 @@ async def is_bad_json(client: Client, body: bytes) -> None:
     ],
     ids=lambda body: repr(body[:24]),
 )
-async def test_what_is_not_json_to_us_is_400(client: Client, body: bytes) -> None:
-    """Contract §1: 'Duplicate keys, nesting over 100, invalid UTF-8, NaN and Infinity … are not JSON to us: 400'."""
+async def test_invalid_json_is_400(client: Client, body: bytes) -> None:
+    """Contract §1: 'Duplicate keys, nesting over 100, invalid UTF-8 … are not accepted as JSON: 400'."""
     await is_bad_json(client, body)
     await alive(client)
 
 
-async def test_a_gzip_bomb_is_refused_before_it_is_inflated(client: Client) -> None:
+async def test_a_gzip_bomb_is_rejected_before_it_is_decompressed(client: Client) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     for coding in ("gzip", "deflate", "br", "identity, gzip"):
         status, answer = await talk(client, post(bomb, f"Content-Encoding: {coding}\r\n"))
@@ -90,7 +90,7 @@ async def test_a_gzip_bomb_is_refused_before_it_is_inflated(client: Client) -> N
     assert (await talk(client, post(plain, "Content-Encoding: identity\r\n")))[0] == 202
 
 
-async def test_a_header_of_a_megabyte_is_refused(client: Client) -> None:
+async def test_a_header_of_a_megabyte_is_rejected(client: Client) -> None:
     for head in (
         b"GET /health HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 1_000_000 + b"\r\n\r\n",
         b"GET /health?" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -161,7 +161,7 @@ async def test_odd_headers_on_a_good_request_never_yield_a_5xx(client: Client) -
     await alive(client)
 
 
-async def test_a_body_above_the_bound_is_413_announced_or_not(client: Client) -> None:
+async def test_a_body_over_the_limit_is_413_with_and_without_content_length(client: Client) -> None:
     """Contract §1: '413 too_large'; §7: 'CANDY_MAX_BODY'."""
     size = client.agent.services.settings.max_body
     status, answer = await talk(client, f"{POST}Content-Length: {size + 1}\r\n\r\n".encode())
@@ -179,8 +179,8 @@ async def test_a_body_above_the_bound_is_413_announced_or_not(client: Client) ->
     await alive(client)
 
 
-async def test_an_unwanted_body_is_not_asked_for(client: Client) -> None:
-    """``100 Continue`` comes after the key, the content type and the size have been looked at."""
+async def test_no_100_continue_for_a_rejected_request(client: Client) -> None:
+    """``100 Continue`` is sent after the key, the content type and the size have been checked."""
     body = json.dumps({"items": [item()]}).encode()
     wrong = post(body, "Expect: 100-continue\r\n").replace(KEY.encode(), b"wrong")
     assert (await talk(client, wrong.removesuffix(body)))[0] == 401
@@ -193,27 +193,27 @@ async def test_an_unwanted_body_is_not_asked_for(client: Client) -> None:
     writer.close()
 
 
-async def test_a_body_that_stops_half_way_leaves_nothing_behind(client: Client) -> None:
+async def test_an_incomplete_body_has_no_effect(client: Client) -> None:
     whole = json.dumps({"task_id": "half", "items": [item()]}).encode()
     for sent in (post(whole)[:-10], f"{POST}Transfer-Encoding: chunked\r\n\r\nff\r\nabc".encode()):
         status, answer = await talk(client, sent, half_close=True)
         assert status in (0, 400), answer
     status, answer = await talk(client, f"{POST}Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n".encode())
     assert status in (0, 400), answer
-    await client.refused(404, "not_found", "GET", "/api/v1/tasks/half")
+    await client.rejected(404, "not_found", "GET", "/api/v1/tasks/half")
     await alive(client)
 
 
 async def test_a_body_without_a_content_type_is_415(client: Client) -> None:
-    """Contract §1: "Request bodies need `Content-Type: application/json` …; anything else: 415"."""
+    """Contract §1: "Request bodies need `Content-Type: application/json` …; anything else is 415"."""
     body = json.dumps({"items": [item()]}).encode()
     status, answer = await talk(client, post(body).replace(b"Content-Type: application/json\r\n", b""))
     assert (status, json.loads(answer)["code"]) == (415, "unsupported_media_type")
 
 
 @asynccontextmanager
-async def impatient(client: Client, *, seconds: float = 0.5) -> AsyncIterator[int]:
-    """The same agent on a second port, with very little patience."""
+async def with_short_limits(client: Client, *, seconds: float = 0.5) -> AsyncIterator[int]:
+    """The same agent on a second port, with very short time limits."""
     application = make_application(
         client.agent.services, limits=RequestLimits(size=10_000, seconds=seconds, pause=0.05, idle=0.2)
     )
@@ -227,8 +227,8 @@ async def impatient(client: Client, *, seconds: float = 0.5) -> AsyncIterator[in
         await runner.cleanup()
 
 
-async def test_a_slow_client_is_told_so_and_let_go(client: Client) -> None:
-    async with impatient(client) as port:
+async def test_a_slow_body_is_400_and_the_connection_is_closed(client: Client) -> None:
+    async with with_short_limits(client) as port:
         status, answer = await talk(client, f"{POST}Content-Length: 500\r\n\r\n{{".encode(), port=port)
         assert (status, json.loads(answer)["code"]) == (400, "bad_json")
         assert "slowly" in json.loads(answer)["detail"]
@@ -236,22 +236,22 @@ async def test_a_slow_client_is_told_so_and_let_go(client: Client) -> None:
         writer.write(f"{POST}Content-Length: 5000\r\n\r\n".encode())
         async with asyncio.timeout(60):
             head = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
-            while not head.done():  # a byte now and then: each pause is short, and the whole is too long
+            while not head.done():  # each pause is short, but all of it takes too long
                 writer.write(b" ")
                 await asyncio.sleep(0.01)
         assert b" 400 " in head.result()
         writer.close()
 
 
-async def test_a_client_that_falls_silent_is_let_go_long_before_its_time_is_over(client: Client) -> None:
-    async with impatient(client, seconds=3600) as port, asyncio.timeout(60):
+async def test_a_stalled_body_is_rejected_long_before_its_time_limit(client: Client) -> None:
+    async with with_short_limits(client, seconds=3600) as port, asyncio.timeout(20):
         status, answer = await talk(client, f"{POST}Content-Length: 500\r\n\r\n{{".encode(), port=port)
         assert (status, json.loads(answer)["code"]) == (400, "bad_json")
 
 
-async def test_a_client_that_never_ends_its_head_is_let_go(client: Client) -> None:
-    """This one sends a header line now and then."""
-    async with impatient(client) as port:
+async def test_endless_headers_close_the_connection(client: Client) -> None:
+    """The client sends a header line every 20 ms."""
+    async with with_short_limits(client) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /health HTTP/1.1\r\n")
         closed = asyncio.ensure_future(reader.read())
@@ -264,7 +264,7 @@ async def test_a_client_that_never_ends_its_head_is_let_go(client: Client) -> No
         writer.close()
 
 
-async def test_requests_on_one_connection_are_answered_in_their_order(client: Client) -> None:
+async def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
     body = json.dumps({"items": [item()]}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", client.agent.address.port)
     writer.write(post(b"[1") + post(body) + post(b"{}") + b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -278,10 +278,10 @@ async def test_requests_on_one_connection_are_answered_in_their_order(client: Cl
     writer.close()
 
 
-async def test_a_large_body_is_read_beside_the_event_loop(client: Client) -> None:
+async def test_a_large_body_is_accepted(client: Client) -> None:
     items = [item(number, say="x" * 100) for number in range(10_000)]
-    answer = await client.ask("POST", "/api/v1/task?dry_run=true", json={"items": items})
+    answer = await client.request("POST", "/api/v1/task?dry_run=true", json={"items": items})
     assert answer.status == 200
     assert len(answer.body["items"]) == 10_000
-    refused = await client.refused(422, "invalid", "POST", "/api/v1/task", json={"items": [*items, item(-1)]})
+    refused = await client.rejected(422, "invalid", "POST", "/api/v1/task", json={"items": [*items, item(-1)]})
     assert refused.body["errors"] == [{"path": "$.items", "message": "expected at most 10000 element(s)"}]

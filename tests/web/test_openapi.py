@@ -1,4 +1,4 @@
-"""The API's own document, and whether it is true (contract section 6)."""
+"""The OpenAPI document, and whether the agent conforms to it (contract section 6)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from candy_core.codec import params_reader
-from candy_core.web.schemas import Drawing
+from candy_core.web.schemas import SchemaBuilder
 from tests.web.conftest import KEY, Client, Opened, item
 
-TASK = "a-task-that-is-there"
+TASK = "an-existing-task"
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -36,7 +36,7 @@ CHECKS = [
 
 
 async def document_of(client: Client) -> Any:
-    answer = await client.ask("GET", "/openapi.json")
+    answer = await client.request("GET", "/openapi.json")
     assert answer.status == 200
     return answer.body
 
@@ -53,8 +53,8 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-async def test_the_document_and_the_routes_are_one(client: Client) -> None:
-    """The routes table is the source of both."""
+async def test_the_document_matches_the_routes(client: Client) -> None:
+    """One table of operations is the source of both."""
     document = await document_of(client)
     assert document["openapi"].startswith("3.1")
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
@@ -65,14 +65,14 @@ async def test_the_document_and_the_routes_are_one(client: Client) -> None:
             .replace("{id}", "none")
             .replace("{agent_id}", "web-1")
         )
-        assert (await client.ask(method, filled)).status not in (405, 500)
+        assert (await client.request(method, filled)).status not in (405, 500)
     components = document["components"]["schemas"]
     for reference in references(document):
         assert reference.removeprefix("#/components/schemas/") in components, reference
 
 
 async def test_every_error_is_documented_as_a_problem(client: Client) -> None:
-    """Contract §1: 'Errors are RFC 9457'; every operation says which it may answer."""
+    """Contract §1: 'Errors are RFC 9457'; every operation documents its errors."""
     document = await document_of(client)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -87,8 +87,8 @@ async def test_every_error_is_documented_as_a_problem(client: Client) -> None:
                     assert schema == {"$ref": "#/components/schemas/ProblemDocument"}
 
 
-async def test_the_params_of_installed_executors_are_in_it_and_forbid_nothing(client: Client) -> None:
-    """Design: 'OpenAPI 3.1 is made from the same attrs classes … plus … the installed plugins' params'."""
+async def test_the_document_has_the_params_of_installed_executors_and_allows_others(client: Client) -> None:
+    """The attrs classes that the codec reads are the source of these schemas too."""
     schemas = (await document_of(client))["components"]["schemas"]
     nap = schemas["nap.NapParams"]
     assert nap["properties"]["seconds"]["anyOf"] == [{"type": "number"}, {"type": "string"}]
@@ -101,38 +101,40 @@ async def test_the_params_of_installed_executors_are_in_it_and_forbid_nothing(cl
     assert schemas["TaskState"]["properties"]["start_time"]["anyOf"][0] == {"type": "string", "format": "date-time"}
 
 
-async def test_no_text_of_the_document_speaks_in_markup(client: Client) -> None:
-    answer = await client.ask("GET", "/openapi.json")
+async def test_the_document_contains_no_docstring_markup(client: Client) -> None:
+    answer = await client.request("GET", "/openapi.json")
     assert "``" not in answer.text
     assert ":class:" not in answer.text
 
 
-async def test_the_running_agent_does_what_its_document_says(agent_with: Opened, rules_path: Path) -> None:
-    """Contract §1: 'A client's mistake never yields a 5xx'. Every operation, asked whatever its document allows."""
+async def test_the_running_agent_conforms_to_its_document(agent_with: Opened, rules_path: Path) -> None:
+    """Contract §1: 'A client's mistake never yields a 5xx'. Every operation is sent what its document allows."""
     async with agent_with(CANDY_FOLDER_PATH=str(rules_path)) as client:
-        await hold_it_to_its_document(client)
+        await check_conformance(client)
 
 
-async def hold_it_to_its_document(client: Client) -> None:
+async def check_conformance(client: Client) -> None:
     items = [item(1), {"id": "é", "type": "nothing"}, item(3, seconds=0.5)]
-    assert (await client.ask("POST", "/api/v1/task", json={"task_id": TASK, "items": items})).status == 202
-    failures = await asyncio.to_thread(ask_everything, client.agent.url)
+    assert (await client.request("POST", "/api/v1/task", json={"task_id": TASK, "items": items})).status == 202
+    failures = await asyncio.to_thread(send_everything, client.agent.url)
     assert not failures, "\n\n".join(failures)
-    statuses = re.findall(r'candy_http_requests_total{.*status="(\d+)"}', (await client.ask("GET", "/metrics")).text)
+    statuses = re.findall(
+        r'candy_http_requests_total{.*status="(\d+)"}', (await client.request("GET", "/metrics")).text
+    )
     assert {"200", "202", "404", "409", "422"} <= set(statuses)
     assert not {"401", "429", "500"} & set(statuses)
-    assert (await client.ask("GET", "/health", key=None)).status == 200
+    assert (await client.request("GET", "/health", key=None)).status == 200
 
 
-def ask_everything(url: str) -> list[str]:
-    """Let schemathesis ask each operation; gives what went wrong, and how to ask for it again."""
+def send_everything(url: str) -> list[str]:
+    """Let schemathesis test each operation. Returns the failures, with how to reproduce them."""
     config = schemathesis.Config.from_dict({"generation": {"with-security-parameters": False}})
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json", headers={"X-API-Key": KEY}, config=config)
     failures = []
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
-        # A heartbeat without a Candy-Server is documented to be a 503.
+        # A heartbeat without Candy-Server is a documented 503.
         checks = CHECKS[1:] if "/heartbeat/" in operation.path else CHECKS
 
         @settings(
@@ -144,7 +146,7 @@ def ask_everything(url: str) -> list[str]:
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(), known=st.booleans())
-        def ask(case: Any, known: bool) -> None:
+        def send(case: Any, known: bool) -> None:
             if known and "task_id" in case.path_parameters:
                 case.path_parameters["task_id"] = TASK
             if known and "/alert-rules" in operation.path and isinstance(case.body, dict):  # noqa: B023  # the same
@@ -152,13 +154,13 @@ def ask_everything(url: str) -> list[str]:
             case.call_and_validate(headers={"X-API-Key": KEY}, checks=checks)  # noqa: B023  # called at once, below
 
         try:
-            ask()
-        except Exception as error:  # noqa: BLE001  # a group of what each check found
+            send()
+        except Exception as error:  # noqa: BLE001  # a group of the failures of each check
             failures.append(f"{operation.label}: {error!r}\n{error}")
     return failures
 
 
-def test_a_record_is_drawn_with_the_keys_and_the_lists_that_the_reader_takes() -> None:
+def test_a_schema_matches_what_the_codec_reads() -> None:
     @frozen(kw_only=True)
     class Params:
         for_: str
@@ -166,13 +168,13 @@ def test_a_record_is_drawn_with_the_keys_and_the_lists_that_the_reader_takes() -
         pair: tuple[int, str] = (0, "")
         labels: Mapping[str, int] = {}
 
-    drawing = Drawing()
-    drawing.schema(Params)
-    drawn = drawing.components["Params"]
+    builder = SchemaBuilder()
+    builder.schema(Params)
+    schema = builder.components["Params"]
     value: dict[str, Any] = {"for": "5m", "names": ["a"], "pair": [1, "x"], "labels": {"a": 1}}
     assert params_reader.read(value, Params) == Params(for_="5m", names=frozenset("a"), pair=(1, "x"), labels={"a": 1})
-    assert set(drawn["properties"]) == set(value)
-    assert drawn["required"] == ["for"]
-    assert drawn["properties"]["names"]["items"] == {"type": "string"}
-    assert drawn["properties"]["pair"]["prefixItems"] == [{"type": "integer"}, {"type": "string"}]
-    assert drawn["properties"]["labels"]["additionalProperties"] == {"type": "integer"}
+    assert set(schema["properties"]) == set(value)
+    assert schema["required"] == ["for"]
+    assert schema["properties"]["names"]["items"] == {"type": "string"}
+    assert schema["properties"]["pair"]["prefixItems"] == [{"type": "integer"}, {"type": "string"}]
+    assert schema["properties"]["labels"]["additionalProperties"] == {"type": "integer"}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check that runs nothing of the agent. All of them are run, so that one run tells everything that is wrong.
+# Every check that starts no agent. All of them are run, so that one run tells everything that is wrong.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 bin=$PWD/.venv/bin
@@ -39,9 +39,10 @@ changelog() {
 check "ruff" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy" types
-check "layers (import-linter)" "$bin/lint-imports" --no-cache
+check "imports (import-linter)" "$bin/lint-imports" --no-cache
 check "licences" "$bin/python" tools/setup/licences.py
 check "changelog fragments" changelog
+check "documents and citations" "$bin/python" -m pytest -q -n0 -p no:cacheprovider tests/docs
 
 if [[ ${#failed[@]} != 0 ]]; then
     echo "make check: failed: ${failed[*]}" >&2

@@ -1,4 +1,4 @@
-"""The plugin against the suite that every executor must pass: it is opened and run as the agent does it."""
+"""The plugin against the suite that every executor must pass: it is opened and run as the agent does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from candy_disk.plugin import candy_executors
 class TestDisk(ExecutorSuite):
     @pytest.fixture
     def subject(self) -> Subject:
-        """What the suite must know of this executor; :class:`Subject` explains each field, and there are more."""
+        """What the suite needs to know about this executor. :class:`Subject` has more fields, and explains them."""
         (spec,) = candy_executors()
         return Subject(
             plugin="disk",

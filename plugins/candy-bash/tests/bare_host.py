@@ -1,6 +1,6 @@
-"""Opens the plugin with the settings of its first argument, runs the items of the others, and prints what came of them.
+"""Opens the plugin with the settings in its first argument, runs the items in the others, and prints the outcomes.
 
-All of it is JSON. It is run, by a test, where there is neither a shell nor ``prlimit``.
+All of these are JSON. A test runs it where there is neither a shell nor ``prlimit``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from candy_core.testing.context import plugin_context
 from candy_testbed import task_run
 
 
-async def told(settings: Any, asked: list[Any]) -> dict[str, Any]:
+async def outcomes(settings: Any, items: list[Any]) -> dict[str, Any]:
     [spec] = plugin.candy_executors()
     found: list[Any] = []
     try:
         async with spec.open(plugin_context("bash"), params_reader.read(settings, spec.settings)) as executor:
-            for index, params in enumerate(asked):
+            for index, params in enumerate(items):
                 item = Item(index=index, id=index, name="", params=params_reader.read(params, spec.params))
                 outcome = await executor.run(item, task_run())  # type: ignore[union-attr]  # of one item at a time
                 found.append([outcome.reason, outcome.stats.get("exit_code"), outcome.details, outcome.message])
@@ -36,4 +36,4 @@ async def told(settings: Any, asked: list[Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     assert not any(Path("/bin", name).exists() for name in ("sh", "bash", "prlimit"))
     given = [json.loads(text) for text in sys.argv[1:]]
-    print(json.dumps(asyncio.run(told(given[0], given[1:]))))
+    print(json.dumps(asyncio.run(outcomes(given[0], given[1:]))))

@@ -14,7 +14,7 @@ def test_the_entry_point_is_the_plugins_name() -> None:
     assert found.load() is plugin
 
 
-def test_one_executor_of_the_contracts_name() -> None:
+def test_one_executor_with_the_contracts_name() -> None:
     [spec] = plugin.candy_executors()
     assert (spec.name, spec.aliases) == ("bash", ())
     assert spec.params is CommandParams

@@ -1,4 +1,4 @@
-"""What the plugin needs of a host or an image: for templates neither a shell nor util-linux."""
+"""What the plugin needs on a host or in an image: templates need neither a shell nor util-linux."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from candy_bash import limiting
+from candy_bash import exec_with_limits
 from candy_testbed.requirement import give_up
 from candy_testbed.server import MissingServer
 
@@ -25,7 +25,7 @@ OnBareHost = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def on_bare_host(tmp_path: Path) -> OnBareHost:
-    """Runs items there, with these settings."""
+    """Run items there, with these settings."""
     if not Path("/bin").is_symlink():
         give_up(MissingServer("usrmerge", "usrmerge", "/bin is not /usr/bin here, and only that is replaced"))
     try:
@@ -54,7 +54,7 @@ def on_bare_host(tmp_path: Path) -> OnBareHost:
 
 
 def test_templates_need_no_shell(on_bare_host: OnBareHost) -> None:
-    """Contract §3: "`template` + `args` (the agent's own catalogue: argv lists …)"; `command` is refused as it was."""
+    """Contract §3: "The catalogue holds argv lists with typed parameters"; `command` is refused as it was."""
     found = on_bare_host({}, {"template": "disk_usage"}, {"template": "gone"}, {"command": "id"})
     assert [(reason, code) for reason, code, *_ in found["outcomes"]] == [
         ("ok", 0),
@@ -67,7 +67,7 @@ def test_templates_need_no_shell(on_bare_host: OnBareHost) -> None:
 def test_free_form_commands_need_one(on_bare_host: OnBareHost) -> None:
     """Contract §7: "a wrong value of a plugin's setting makes that plugin `failed`"."""
     found = on_bare_host({"allow_command": True})
-    assert found == {"error": "shell: /bin/sh is no program that the agent may run"}
+    assert found == {"error": "shell: /bin/sh is not a program that the agent may run"}
 
 
 def test_limits_need_no_prlimit(on_bare_host: OnBareHost) -> None:
@@ -86,17 +86,17 @@ def test_limits_need_no_prlimit(on_bare_host: OnBareHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["cpu=9", "nofile=64", "--", "/bin/cat", "/proc/self/limits"], 0, ""),
         ([f"nofile={2**40}", "--", "/bin/true"], 1, "the limit nofile=1099511627776 cannot be set"),
         (["cpu=9", "--", "/etc/passwd"], 126, "/etc/passwd: Permission denied"),
     ],
 )
-def test_a_command_begins_with_its_limits_or_not_at_all(arguments: list[str], code: int, said: str) -> None:
+def test_a_command_starts_with_its_limits_or_not_at_all(arguments: list[str], code: int, expected: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", limiting.__file__, *arguments], check=False, capture_output=True, text=True
+        [sys.executable, "-I", "-S", exec_with_limits.__file__, *arguments], check=False, capture_output=True, text=True
     )
-    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert (done.returncode, expected in done.stderr) == (code, True), done.stderr
     if not code:
         assert "Max cpu time 9 9" in " ".join(done.stdout.split())

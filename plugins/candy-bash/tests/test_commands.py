@@ -1,4 +1,4 @@
-"""How a command runs: what it is given, what is taken from it, and what becomes of its end."""
+"""How a command runs: its environment, its output, and its exit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from candy_core import Locale
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="to run commands as another user takes root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="running commands as another user requires root")
 
 
 async def test_exit_codes_and_signals(agent: Any) -> None:
@@ -42,9 +42,9 @@ async def test_thresholds(agent: Any) -> None:
 
 
 async def test_the_environment_is_clean_and_marked(agent: Any, open_agent: Any, monkeypatch: Any) -> None:
-    """Nothing secret stands in an environment that a child inherits."""
+    """No secret is in an environment that a child inherits."""
     monkeypatch.setenv("CANDY_API_KEY", "s3cret")
-    # What bash adds by itself is not there for a program.
+    # With exec, the variables that bash sets by itself are missing.
     seen = dict(line.split("=", 1) for line in (await agent.run("exec env")).details.splitlines() if "=" in line)
     assert set(seen) - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "LANG", "CANDY_RUN"}
     assert len(seen["CANDY_RUN"]) == 32
@@ -54,7 +54,7 @@ async def test_the_environment_is_clean_and_marked(agent: Any, open_agent: Any, 
         assert (await with_extras.run("echo $TZ $PATH")).value == "Asia/Shanghai /usr/bin:/bin"
 
 
-async def test_folder_umask_stdin_and_descriptors(open_agent: Any, tmp_path: Path) -> None:
+async def test_directory_umask_stdin_and_descriptors(open_agent: Any, tmp_path: Path) -> None:
     held = os.open("/etc/passwd", os.O_RDONLY)
     os.set_inheritable(held, True)
     try:
@@ -62,13 +62,13 @@ async def test_folder_umask_stdin_and_descriptors(open_agent: Any, tmp_path: Pat
             assert (await agent.run("pwd")).value == str(tmp_path)
             assert (await agent.run("umask")).value == "0077"
             assert (await agent.run("readlink /proc/self/fd/0; wc -c")).details.endswith("Stdout:\n/dev/null\n0")
-            # 3 is the folder that ls reads.
+            # 3 is the directory that ls reads.
             assert (await agent.run("ls /proc/self/fd | tr '\\n' ' '")).value == "0 1 2 3"
     finally:
         os.close(held)
 
 
-async def test_a_command_leads_a_session_and_a_group_of_its_own(agent: Any) -> None:
+async def test_a_command_leads_its_own_session_and_group(agent: Any) -> None:
     outcome = await agent.run("set -- $(cat /proc/$$/stat); echo $1 $5 $6")
     pid, group, session = outcome.value.split()
     assert pid == group == session
@@ -119,8 +119,8 @@ async def test_another_user(open_agent: Any) -> None:
         assert (await agent.run("cat /etc/shadow")).status == "failed"
 
 
-async def test_output_is_cut_at_the_limit_and_the_cut_is_told(open_agent: Any) -> None:
-    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is told'."""
+async def test_output_is_cut_at_the_limit_and_this_is_reported(open_agent: Any) -> None:
+    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is reported'."""
     async with open_agent(limit=1000) as agent:
         outcome = await agent.run("yes x | head -c 5000000; echo e | head -c 1 >&2")
         assert outcome.status == "normal"
@@ -134,7 +134,7 @@ async def test_binary_output_is_made_readable(agent: Any) -> None:
     assert outcome.value == "␀␛[31m��(ok)"
 
 
-async def test_output_without_end_leaves_the_loop_free(agent: Any) -> None:
+async def test_endless_output_does_not_block_the_loop(agent: Any) -> None:
     call = asyncio.ensure_future(agent.run({"command": "cat /dev/zero"}))
     worst = 0.0
     until = time.monotonic() + 1.0
@@ -157,7 +157,7 @@ async def test_a_text_is_found_in_output_that_is_not_kept(open_agent: Any) -> No
 
 
 @pytest.mark.parametrize("locale", Locale)
-async def test_a_program_that_is_not_there(open_agent: Any, tmp_path: Path, locale: Locale) -> None:
+async def test_a_missing_program(open_agent: Any, tmp_path: Path, locale: Locale) -> None:
     file = tmp_path / "templates.yaml"
     plain = tmp_path / "plain"
     plain.write_text("no program")
@@ -172,7 +172,7 @@ async def test_a_program_that_is_not_there(open_agent: Any, tmp_path: Path, loca
         assert (denied.reason, denied.stats) == ("exit_code", {"exit_code": 126})
 
 
-async def test_a_folder_that_has_vanished_is_told(open_agent: Any, tmp_path: Path) -> None:
+async def test_a_directory_that_has_disappeared_is_reported(open_agent: Any, tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     async with open_agent(cwd=str(folder)) as agent:
@@ -182,7 +182,7 @@ async def test_a_folder_that_has_vanished_is_told(open_agent: Any, tmp_path: Pat
         assert "No such file" in outcome.message
 
 
-async def test_a_hundred_run_at_one_time(agent: Any) -> None:
+async def test_a_hundred_commands_run_at_once(agent: Any) -> None:
     before = descriptors_of_mine()
     outcomes = await asyncio.gather(*(agent.run(f"sleep 0.1; echo {number}") for number in range(100)))
     assert [outcome.value for outcome in outcomes] == [str(number) for number in range(100)]
@@ -200,8 +200,8 @@ async def test_the_same_under_uvloop(open_agent: Any) -> None:
             await agent.run("(setsid sleep 60 >/dev/null 2>&1 &)")
             assert await own.wait() == 9
 
-    def in_a_thread_of_its_own() -> None:
+    def in_another_thread() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
 
-    await asyncio.to_thread(in_a_thread_of_its_own)
+    await asyncio.to_thread(in_another_thread)

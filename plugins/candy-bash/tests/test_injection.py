@@ -1,4 +1,4 @@
-"""What an argument may try, and that none of it reaches a shell or becomes an option."""
+"""Hostile arguments: none of them reaches a shell or becomes an option."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ templates:
 
 @pytest.fixture
 def templates(tmp_path: Path) -> str:
-    """A catalogue that shows each argument that arrives."""
+    """Templates that print each argument they get."""
     file = tmp_path / "templates.yaml"
     file.write_text(TEMPLATES.replace("ROOT", str(tmp_path)))
     return str(file)
@@ -59,7 +59,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-async def test_an_argument_reaches_the_program_as_one_text_or_is_refused(
+async def test_an_argument_reaches_the_program_as_one_text_or_is_rejected(
     open_agent: Any, templates: str, tmp_path: Path, text: str
 ) -> None:
     """Contract §3: 'argv lists with typed parameters'."""
@@ -81,7 +81,7 @@ async def test_an_argument_reaches_the_program_as_one_text_or_is_refused(
 
 
 @pytest.mark.parametrize("text", [hostile for hostile in HOSTILE if hostile[0] in "-{~*%" or hostile == "> {mark}"])
-async def test_what_is_no_host_never_starts_anything(open_agent: Any, templates: str, text: str) -> None:
+async def test_an_invalid_host_never_starts_a_program(open_agent: Any, templates: str, text: str) -> None:
     async with open_agent(templates=templates) as agent:
         outcome = await agent.run({"template": "reach", "args": {"host": text}})
         assert (outcome.status, outcome.reason) == ("failed", "bad_params")
@@ -89,12 +89,12 @@ async def test_what_is_no_host_never_starts_anything(open_agent: Any, templates:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=60))
-def test_any_text_arrives_unchanged_or_is_refused(open_agent: Any, templates: str, text: str) -> None:
+def test_any_text_arrives_unchanged_or_is_rejected(open_agent: Any, templates: str, text: str) -> None:
     async def main() -> None:
         async with open_agent(templates=templates) as agent:
             outcome = await agent.run({"template": "show", "args": {"text": text}})
             if outcome.status == "normal":
-                # value is stripped on its right, as lines are
+                # value is stripped on the right, like every line
                 assert outcome.value == f"{text}|last|"
             else:
                 assert outcome.reason == "bad_params"
@@ -106,7 +106,7 @@ def swap(file: str, text: str) -> None:
     Path(file).write_text(text)
 
 
-async def test_a_template_file_that_is_swapped_after_it_was_read_changes_nothing(
+async def test_replacing_a_template_file_after_it_was_read_has_no_effect(
     open_agent: Any, templates: str, tmp_path: Path
 ) -> None:
     mark = tmp_path / "reached"

@@ -1,4 +1,4 @@
-"""The plugin's settings, and what this host must have for them."""
+"""The plugin's settings, and what they need on this host."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_settings_may_all_be_texts() -> None:
     ],
     ids=str,
 )
-def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
+def test_wrong_settings_are_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         read(**settings)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({"shell": "/no/such/shell"}, "shell: /no/such/shell"),
         ({"cwd": "/no/such/folder"}, "cwd: /no/such/folder"),
@@ -69,17 +69,17 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
         ({"templates": "/no/such/file"}, "templates: /no/such/file cannot be read"),
     ],
 )
-async def test_what_this_host_does_not_have_is_named_when_the_plugin_is_opened(
-    open_agent: Any, settings: dict[str, Any], said: str
+async def test_what_this_host_lacks_is_named_when_the_plugin_is_opened(
+    open_agent: Any, settings: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
         async with open_agent(**settings):
             pass
-    assert said in str(error.value)
+    assert expected in str(error.value)
     assert "\n" not in str(error.value)
 
 
-async def test_another_user_takes_root(open_agent: Any) -> None:
+async def test_another_user_requires_root(open_agent: Any) -> None:
     if os.geteuid() == 0:
         pytest.skip("this is root")
     with pytest.raises(SettingsError, match="must run as root"):
@@ -87,11 +87,11 @@ async def test_another_user_takes_root(open_agent: Any) -> None:
             pass
 
 
-async def test_a_shell_of_ones_own(open_agent: Any) -> None:
+async def test_another_shell(open_agent: Any) -> None:
     async with open_agent(shell="/bin/sh") as agent:
         assert (await agent.run("echo $0")).value == "/bin/sh"
 
 
-async def test_the_plugin_is_well(agent: Any) -> None:
+async def test_the_plugin_is_healthy(agent: Any) -> None:
     health = await agent.executor.health()
     assert (health.ok, health.detail) == (True, "")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from candy_bash.adoption import Adoption
+from candy_bash.subreaper import Subreaper
 from candy_core import Locale
 from candy_testbed import eventually
 from candy_testbed.sleepers import processes
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="to run commands as another user takes root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="running commands as another user requires root")
 
 KILL_TABLE = {
     "a plain process": "exec sleep {s}",
@@ -39,7 +39,7 @@ KILL_TABLE = {
     "a group of its own": "set -m; sleep {s} & sleep {s} & wait",
     "a stopped process": "sleep {s} & sleep 0.2; kill -STOP $!; wait",
     "a pipeline": "sleep {s} | sleep {s}",
-    "a login as somebody else": "sleep 0.2; su - nobody -s /bin/sh -c 'setsid sleep {s} >/dev/null 2>&1 &'; sleep {s}",
+    "a login as another user": "sleep 0.2; su - nobody -s /bin/sh -c 'setsid sleep {s} >/dev/null 2>&1 &'; sleep {s}",
     "a chain of sessions": "setsid -w setsid -w setsid -w sleep {s}; sleep {s}",
 }
 
@@ -69,8 +69,8 @@ async def test_many_are_canceled_at_once(agent: Any, sleepers: Any) -> None:
     assert {outcome.stats["terminated"] for outcome in outcomes} == {"verified"}
 
 
-async def test_what_other_runs_started_is_left_alone(agent: Any, sleepers: Any) -> None:
-    """Two orphans without mark, parent and session in common: each is known for whose it is."""
+async def test_processes_of_other_runs_are_left_alone(agent: Any, sleepers: Any) -> None:
+    """Two orphans without marker, and with neither parent nor session in common, are still told apart."""
     command = f"(env -i setsid sleep {sleepers.seconds} >/dev/null 2>&1 &); exec sleep {sleepers.seconds}"
     mine = asyncio.ensure_future(agent.run(command))
     await eventually(lambda: len(sleepers()) == 2)
@@ -84,13 +84,13 @@ async def test_what_other_runs_started_is_left_alone(agent: Any, sleepers: Any) 
 
 
 def bombs(script: Path) -> list[int]:
-    """The shells that run it, however deep."""
+    """The shells that run it, at any depth."""
     return processes(lambda words: list(words[:2]) == ["/bin/sh", str(script)])
 
 
-async def test_a_fork_bomb_is_ended(open_agent: Any, tmp_path: Path) -> None:
+async def test_a_fork_bomb_is_terminated(open_agent: Any, tmp_path: Path) -> None:
     script = tmp_path / "bomb"
-    # It stops by itself after some generations, should it not be ended.
+    # It stops by itself after some generations, in case it is not terminated.
     script.write_text(
         '#!/bin/sh\ntrap "" TERM\n[ "$1" -gt 12 ] && exit\nsleep 0.1\n"$0" $(($1 + 1)) & "$0" $(($1 + 1)) &\nwait\n'
     )
@@ -102,7 +102,7 @@ async def test_a_fork_bomb_is_ended(open_agent: Any, tmp_path: Path) -> None:
         assert outcome.stats["terminated"] == "verified"
 
 
-async def test_a_bomb_of_sessions_without_parents_is_ended(open_agent: Any, tmp_path: Path) -> None:
+async def test_a_bomb_of_sessions_without_parents_is_terminated(open_agent: Any, tmp_path: Path) -> None:
     script = tmp_path / "bomb"
     script.write_text(
         '#!/bin/sh\ntrap "" TERM\n[ "$1" -gt 8 ] && exit\nsleep 0.3\n'
@@ -125,7 +125,7 @@ async def test_a_bomb_of_sessions_without_parents_is_ended(open_agent: Any, tmp_
         "nohup sleep {s} >/dev/null 2>&1 & echo done",
     ],
 )
-async def test_what_a_command_leaves_behind_is_ended_with_it(agent: Any, sleepers: Any, command: str) -> None:
+async def test_processes_left_behind_are_terminated_with_the_command(agent: Any, sleepers: Any, command: str) -> None:
     outcome = await agent.run(command.format(s=sleepers.seconds))
     assert sleepers() == []
     assert (outcome.status, outcome.value) == ("normal", "done")
@@ -135,8 +135,8 @@ async def test_what_a_command_leaves_behind_is_ended_with_it(agent: Any, sleeper
 
 @needs_root
 @pytest.mark.skipif(shutil.which("su") is None, reason="there is no su on this host")
-async def test_what_is_forced_exit_after_a_login_as_somebody_else_is_ended_too(agent: Any, sleepers: Any) -> None:
-    """``su -`` drops the environment, and on Debian it puts the soft limits back. Contract §3: 'however forked'."""
+async def test_processes_left_by_a_login_as_another_user_are_terminated_too(agent: Any, sleepers: Any) -> None:
+    """``su -`` drops the environment, and on Debian it resets the soft limits. Contract §3: 'however forked'."""
     login = f"su - nobody -s /bin/sh -c 'setsid sleep {sleepers.seconds} >/dev/null 2>&1 &'"
     outcome = await agent.run(f"sleep 0.2; {login}; echo done")
     assert sleepers() == []
@@ -151,7 +151,7 @@ async def test_a_grandchild_that_holds_stdout_open_does_not_hold_the_item(agent:
     assert sleepers() == []
 
 
-async def test_a_command_that_leaves_nothing_says_nothing_of_it(agent: Any) -> None:
+async def test_a_command_that_leaves_nothing_behind_reports_no_termination(agent: Any) -> None:
     outcome = await agent.run("true & wait; (true); echo done")
     assert "terminated" not in outcome.stats
     assert outcome.value == "done"
@@ -163,12 +163,12 @@ async def test_output_before_the_cancel_is_kept(agent: Any, sleepers: Any) -> No
     assert "Stdout:\npartly" in outcome.details
 
 
-async def test_a_cancel_while_leftovers_are_ended_ends_them_all_the_same(open_agent: Any, sleepers: Any) -> None:
+async def test_leftovers_are_terminated_even_if_canceled_meanwhile(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=1) as agent:
         command = f"(trap '' TERM; while :; do sleep {sleepers.seconds}; done) >/dev/null 2>&1 & sleep 0.2"
         call = asyncio.ensure_future(agent.run(command))
         await eventually(sleepers)
-        await asyncio.sleep(0.4)  # the command has ended, its leftovers have had TERM
+        await asyncio.sleep(0.4)  # the command has ended, and its leftovers have received TERM
         assert not call.done()
         call.cancel()
         outcome = await asyncio.wait_for(call, 5)
@@ -176,7 +176,7 @@ async def test_a_cancel_while_leftovers_are_ended_ends_them_all_the_same(open_ag
         assert outcome.stats["terminated"] == "verified"
 
 
-async def test_a_second_cancel_leaves_the_rest_to_the_plugin(open_agent: Any, sleepers: Any) -> None:
+async def test_after_a_second_cancel_the_reap_loop_does_the_rest(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
         await eventually(sleepers)
@@ -188,7 +188,7 @@ async def test_a_second_cancel_leaves_the_rest_to_the_plugin(open_agent: Any, sl
         await eventually(lambda: not sleepers())
 
 
-async def test_closing_the_plugin_ends_what_was_given_up(open_agent: Any, sleepers: Any) -> None:
+async def test_closing_the_plugin_kills_abandoned_processes(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
         await eventually(sleepers)
@@ -200,7 +200,7 @@ async def test_closing_the_plugin_ends_what_was_given_up(open_agent: Any, sleepe
     assert sleepers() == []
 
 
-async def test_closing_the_plugin_ends_what_still_had_its_grace(open_agent: Any, sleepers: Any) -> None:
+async def test_closing_the_plugin_kills_processes_within_their_grace(open_agent: Any, sleepers: Any) -> None:
     async with open_agent(grace=2) as agent:
         call = asyncio.ensure_future(agent.run(f"trap '' TERM; while :; do sleep {sleepers.seconds}; done"))
         await eventually(sleepers)
@@ -212,7 +212,7 @@ async def test_closing_the_plugin_ends_what_still_had_its_grace(open_agent: Any,
 
 
 def zombies() -> set[int]:
-    """Children of this process that have ended and that nobody has asked after."""
+    """Children of this process that have ended and have not been reaped."""
     found = set()
     for folder in Path("/proc").iterdir():
         try:
@@ -231,7 +231,7 @@ async def test_no_zombie_is_left(agent: Any) -> None:
     await eventually(lambda: not zombies() - before)
 
 
-async def test_orphans_that_end_while_a_command_runs_are_asked_after(agent: Any, sleepers: Any) -> None:
+async def test_orphans_that_end_while_a_command_runs_are_reaped(agent: Any, sleepers: Any) -> None:
     before = zombies()
     call = asyncio.ensure_future(agent.run(f"for i in 1 2 3 4 5; do (true &); done; exec sleep {sleepers.seconds}"))
     await eventually(sleepers)
@@ -240,7 +240,7 @@ async def test_orphans_that_end_while_a_command_runs_are_asked_after(agent: Any,
     await call
 
 
-async def test_children_that_others_started_are_not_touched(agent: Any, sleepers: Any) -> None:
+async def test_children_of_other_code_are_not_touched(agent: Any, sleepers: Any) -> None:
     """A plugin that reaps with waitpid(-1) would steal their exit codes."""
     inside = await asyncio.create_subprocess_exec("sh", "-c", "sleep 0.3; exit 7")
     outside = await asyncio.create_subprocess_exec("sh", "-c", "sleep 0.3; exit 8", start_new_session=True)
@@ -249,28 +249,30 @@ async def test_children_that_others_started_are_not_touched(agent: Any, sleepers
     assert (await inside.wait(), await outside.wait()) == (7, 8)
 
 
-async def test_orphans_of_others_do_not_stay_zombies_for_ever() -> None:
-    """Being a subreaper, the agent adopts them too, and nobody else will ever ask."""
+async def test_orphans_of_other_code_do_not_stay_zombies() -> None:
+    """Being a subreaper, the agent inherits them too, and no other code will ever wait for them."""
     now = [0.0]
-    adoption = Adoption(clock=lambda: now[0])
-    assert adoption.subreaper
+    subreaper = Subreaper(clock=lambda: now[0])
+    assert subreaper.active
     before = zombies()
     other = await asyncio.create_subprocess_exec("sh", "-c", "true & exec sleep 0.2")
     await other.wait()
     await eventually(lambda: zombies() - before)
-    adoption.look_around()
+    subreaper.reap()
     now[0] += 59
-    adoption.look_around()
+    subreaper.reap()
     assert zombies() - before
     now[0] += 2
-    adoption.look_around()
+    subreaper.reap()
     assert not zombies() - before
 
 
-async def test_a_process_of_unknown_origin_makes_it_unverified(open_agent: Any, sleepers: Any, tmp_path: Path) -> None:
+async def test_an_unattributed_orphan_makes_the_termination_unverified(
+    open_agent: Any, sleepers: Any, tmp_path: Path
+) -> None:
     """Contract §3: 'or `unverified` with the reason in `details`'."""
-    stray = tmp_path / "stray.py"
-    stray.write_text(
+    script = tmp_path / "orphan.py"
+    script.write_text(
         "import os, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_MSGQUEUE, (5, 5))\n"
         "os.setsid()\n"
@@ -281,8 +283,10 @@ async def test_a_process_of_unknown_origin_makes_it_unverified(open_agent: Any, 
         "os.execve('/bin/sleep', ['sleep', sys.argv[1]], {})\n"
     )
     async with open_agent() as agent:
-        # It has given up all that it inherited, and its ancestors are gone, before anybody looks.
-        command = f"env -i {sys.executable} {stray} {sleepers.seconds} </dev/null >/dev/null 2>&1 & wait; exec sleep 77"
+        # It has dropped everything it inherited, and its ancestors have ended, before the first scan.
+        command = (
+            f"env -i {sys.executable} {script} {sleepers.seconds} </dev/null >/dev/null 2>&1 & wait; exec sleep 77"
+        )
         outcome = await agent.canceled(command, when=sleepers, locale=Locale.EN)
         [pid] = sleepers()
         os.kill(pid, 9)

@@ -1,4 +1,4 @@
-"""The plugin against the suite that every executor must pass."""
+"""The suite that every executor must pass."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ class TestBash(ExecutorSuite):
                 Flood(params=runs("exec cat /dev/zero"), reason=Reason.TIMEOUT, seconds=2.0),
             ],
             numbered=lambda number: Case(params=runs(f"echo {number}"), value=str(number)),
-            may_block=[("candy_bash/launch.py", "_fork")],  # from a fork to its exec, as long as asyncio does
+            may_block=[("candy_bash/launch.py", "_fork")],  # from fork to exec, as long as asyncio blocks too
         )

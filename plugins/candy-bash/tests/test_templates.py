@@ -1,4 +1,4 @@
-"""Every built-in template runs on this machine, or says truthfully why not."""
+"""Every built-in template runs on this machine, or reports correctly why it cannot."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import trustme
 
-from candy_kit_command import Catalogue, CommandSettings
+from candy_kit_command import CommandSettings, CommandTemplates
 
-TEMPLATES = Catalogue.load(CommandSettings()).templates
+TEMPLATES = CommandTemplates.load(CommandSettings()).templates
 ARGS: dict[str, dict[str, Any]] = {
     "unit_active": {"unit": "ssh.service"},
     "dns_lookup": {"host": "localhost"},
@@ -27,7 +27,7 @@ ARGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 async def web(tmp_path: Path) -> AsyncIterator[int]:
-    """A TLS server whose certificate expires in a known time; its certificate lies in the folder as cert.pem."""
+    """A TLS server whose certificate expires in a known time; its certificate is in tmp_path as cert.pem."""
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -44,7 +44,7 @@ async def web(tmp_path: Path) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def plain_web() -> AsyncIterator[int]:
-    """A web server that answers as nothing else does."""
+    """A web server with a status code that no other server has."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -56,7 +56,7 @@ async def plain_web() -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-async def test_it_runs_or_fails_truthfully(agent: Any, name: str, web: int, plain_web: int, tmp_path: Path) -> None:
+async def test_it_runs_or_reports_why_not(agent: Any, name: str, web: int, plain_web: int, tmp_path: Path) -> None:
     template = TEMPLATES[name]
     args = dict(ARGS.get(name, {}))
     if "host" in template.params and "port" in template.params:
@@ -69,7 +69,7 @@ async def test_it_runs_or_fails_truthfully(agent: Any, name: str, web: int, plai
         assert template.program in outcome.message
     elif outcome.status == "failed":
         assert outcome.reason == "exit_code"
-        assert outcome.message.count(":") >= 1, "a failure says what the program said"
+        assert outcome.message.count(":") >= 1, "a failure quotes the program's message"
         assert name in ("failed_units", "unit_active", "time_offset", "kernel_messages", "ping")
     else:
         assert outcome.reason == "threshold_exceeded"

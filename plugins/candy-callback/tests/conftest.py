@@ -1,4 +1,4 @@
-"""A receiver of callbacks, real sockets and all, and a reporter opened as the host opens it."""
+"""A receiver of callbacks on real sockets, and a reporter opened as the agent opens it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from candy_core.testing.context import plugin_context
 
 @frozen
 class Received:
-    """One request as it came."""
+    """One request."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Received:
 
 @define
 class Receiver:
-    """An HTTP server on loopback that keeps what it is sent and answers what it is told to."""
+    """An HTTP server on loopback that records requests and returns the configured response."""
 
     answer: Callable[[Received], Awaitable[web.StreamResponse] | web.StreamResponse]
     received: list[Received] = field(factory=list)
@@ -41,9 +41,9 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         peer = request.transport.get_extra_info("peername")[:2] if request.transport else ("", 0)
-        came = Received(request.method, request.raw_path, request.headers, await request.read(), peer)
-        self.received.append(came)
-        answer = self.answer(came)
+        received = Received(request.method, request.raw_path, request.headers, await request.read(), peer)
+        self.received.append(received)
+        answer = self.answer(received)
         return answer if isinstance(answer, web.StreamResponse) else await answer
 
 
@@ -73,7 +73,7 @@ async def receiver() -> AsyncIterator[Callable[..., Awaitable[Receiver]]]:
 
 @pytest.fixture
 async def socket_server() -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Start servers made of a function of a reader and a writer, for what no HTTP server can be made to do."""
+    """Start servers from a function of a reader and a writer, for behavior that an HTTP server cannot have."""
     async with AsyncExitStack() as stack:
 
         async def start(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> str:
@@ -86,7 +86,7 @@ async def socket_server() -> AsyncIterator[Callable[..., Awaitable[str]]]:
 
 @define
 class Keys:
-    """The credentials of the agent, which a test may change while it runs."""
+    """The agent's credentials; a test may change them at any time."""
 
     server: str | None = "server-key-0123456789"
     agent: str | None = "agent-key-0123456789"
@@ -117,7 +117,6 @@ async def reporter(context: Callable[..., PluginContext]) -> AsyncIterator[Calla
     async with AsyncExitStack() as stack:
 
         async def start(server_url: str | None = None, **settings: Any) -> Reporter:
-
             return await stack.enter_async_context(open_reporter(context(server_url), CallbackSettings(**settings)))
 
         yield start

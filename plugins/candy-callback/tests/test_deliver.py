@@ -1,4 +1,4 @@
-"""Contract section 4: what is sent, and what becomes of each answer."""
+"""Contract section 4: what is sent, and the outcome of each response."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ Make = Callable[..., Any]
 
 
 def hmac_sha256(key: bytes, message: bytes) -> str:
-    """RFC 2104 as it is written, so as not to check a library with itself."""
+    """RFC 2104, written out so that the library is not checked against itself."""
     block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + message).digest()
     return hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()
 
 
 async def test_a_result_is_posted_to_candy_server_by_default(receiver: Start, reporter: Start, delivery: Make) -> None:
-    """Contract §4: 'by default `{CANDY_SERVER_URL}/api/v1/results/{task_id}`; body: the result object of §2.'"""
+    """Contract §4: 'by default `{CANDY_SERVER_URL}/api/v1/results/{task_id}`. The body is the result object'"""
     server = await receiver()
     answer = await (await reporter(server.url)).deliver(delivery())
     assert isinstance(answer, Delivered)
-    (came,) = server.received
-    assert (came.method, came.path) == ("POST", "/api/v1/results/task-1")
-    assert came.body == '{"task_id":"task-1","message":"值"}'.encode()
-    assert came.headers["Content-Type"] == "application/json"
+    (request,) = server.received
+    assert (request.method, request.path) == ("POST", "/api/v1/results/task-1")
+    assert request.body == '{"task_id":"task-1","message":"值"}'.encode()
+    assert request.headers["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize("task_id", ["a:b-c", "a/../b", "a?b=c&d#e", "值 %2F"])
-async def test_a_task_id_stays_one_segment_of_the_path(
+async def test_a_task_id_remains_one_path_segment(
     receiver: Start, reporter: Start, delivery: Make, task_id: str
 ) -> None:
     """Contract §4: '`{task_id}` in it is filled in'."""
@@ -55,17 +55,17 @@ async def test_a_task_id_stays_one_segment_of_the_path(
 async def test_every_attempt_carries_the_headers_of_the_contract(
     receiver: Start, reporter: Start, delivery: Make
 ) -> None:
-    """Contract §4: '`Idempotency-Key` (the same for every attempt), `X-Candy-Event`, `X-Candy-Timestamp` …'"""
+    """Contract §4: '`Idempotency-Key` | the same for every attempt'"""
     server = await receiver(status=500)
     one = await reporter(server.url)
     before = int(time.time())
     for attempt in (1, 2, 3):
         await one.deliver(delivery(attempt=attempt, event=Event.ENDED))
-    assert {came.headers["Idempotency-Key"] for came in server.received} == {"delivery-of-task-1"}
-    for came in server.received:
-        assert came.headers["X-Candy-Event"] == "ended"
-        assert came.headers["X-API-Key"] == "server-key-0123456789"
-        assert before <= int(came.headers["X-Candy-Timestamp"]) <= time.time()
+    assert {request.headers["Idempotency-Key"] for request in server.received} == {"delivery-of-task-1"}
+    for request in server.received:
+        assert request.headers["X-Candy-Event"] == "ended"
+        assert request.headers["X-API-Key"] == "server-key-0123456789"
+        assert before <= int(request.headers["X-Candy-Timestamp"]) <= time.time()
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ async def test_the_signature_is_made_of_timestamp_and_raw_body(
     server = await receiver()
     one = await reporter(server.url, secret=Secret(secret) if secret else None)
     await one.deliver(delivery(callback=Callback(params={"票": [1, None, {"a": 2.5}]})))
-    (came,) = server.received
-    message = came.headers["X-Candy-Timestamp"].encode() + b"." + came.body
-    assert came.headers["X-Candy-Signature"] == "sha256=" + hmac_sha256(signs, message)
-    assert ("X-API-Key" in came.headers) == (server_key is not None)
+    (request,) = server.received
+    message = request.headers["X-Candy-Timestamp"].encode() + b"." + request.body
+    assert request.headers["X-Candy-Signature"] == "sha256=" + hmac_sha256(signs, message)
+    assert ("X-API-Key" in request.headers) == (server_key is not None)
 
 
-async def test_without_any_secret_a_result_goes_unsigned_rather_than_not_at_all(
+async def test_without_a_secret_a_result_is_sent_unsigned(
     receiver: Start, reporter: Start, delivery: Make, keys: Any
 ) -> None:
     keys.server = keys.agent = None
@@ -115,7 +115,7 @@ async def test_any_2xx_is_success(receiver: Start, reporter: Start, delivery: Ma
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-async def test_a_passing_fault_is_tried_again_with_the_cores_backoff(
+async def test_a_temporary_failure_is_retried_with_the_cores_backoff(
     receiver: Start, reporter: Start, delivery: Make, status: int
 ) -> None:
     """Contract §4: 'Network errors, 408, 425, 429 and 5xx are tried again with exponential backoff and jitter'."""
@@ -126,7 +126,7 @@ async def test_a_passing_fault_is_tried_again_with_the_cores_backoff(
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 400, 404, 405, 409, 410, 413, 415, 422, 451])
-async def test_what_will_never_pass_is_refused(receiver: Start, reporter: Start, delivery: Make, status: int) -> None:
+async def test_a_permanent_failure_is_refused(receiver: Start, reporter: Start, delivery: Make, status: int) -> None:
     """Contract §4: '3xx and other 4xx end in the dead letters.'"""
     server = await receiver(status=status)
     answer = await (await reporter(server.url)).deliver(delivery())
@@ -145,7 +145,7 @@ async def test_a_redirect_is_not_followed_and_carries_no_key(receiver: Start, re
     ("header", "least", "most"),
     [("7", 7, 7), ("0", 1, 1), ("999999999", 3600, 3600), (20.0, 18, 20), (-50.0, 1, 1), ("soon", None, None)],
 )
-async def test_retry_after_is_honoured_within_bounds(
+async def test_retry_after_is_honored_within_bounds(
     receiver: Start,
     reporter: Start,
     delivery: Make,
@@ -166,12 +166,12 @@ async def test_retry_after_is_honoured_within_bounds(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_key_is_tried_again_in_five_minutes_and_a_rotated_one_passes(
+async def test_a_rejected_key_is_retried_after_five_minutes_and_a_rotated_one_is_accepted(
     receiver: Start, reporter: Start, delivery: Make, keys: Any, status: int
 ) -> None:
     """Contract §4: '401 and 403 every 5 minutes (a key may have been rotated), shown in `/ready`'."""
     server = await receiver(
-        answer=lambda came: web.Response(status=200 if came.headers.get("X-API-Key") == "rotated" else status)
+        answer=lambda request: web.Response(status=200 if request.headers.get("X-API-Key") == "rotated" else status)
     )
     one = await reporter(server.url)
     answer = await one.deliver(delivery())
@@ -182,7 +182,7 @@ async def test_a_refused_key_is_tried_again_in_five_minutes_and_a_rotated_one_pa
     assert isinstance(await one.deliver(delivery()), Delivered)
 
 
-async def test_a_connection_reset_before_an_answer_is_tried_again(
+async def test_a_connection_reset_before_a_response_is_retried(
     socket_server: Start, reporter: Start, delivery: Make
 ) -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -193,7 +193,7 @@ async def test_a_connection_reset_before_an_answer_is_tried_again(
     assert isinstance(answer, Retry)
 
 
-async def test_half_a_status_line_is_tried_again(socket_server: Start, reporter: Start, delivery: Make) -> None:
+async def test_half_a_status_line_is_retried(socket_server: Start, reporter: Start, delivery: Make) -> None:
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 20")
@@ -203,33 +203,31 @@ async def test_half_a_status_line_is_tried_again(socket_server: Start, reporter:
     assert isinstance(await (await reporter(await socket_server(half))).deliver(delivery()), Retry)
 
 
-async def test_a_receiver_that_speaks_no_http_is_tried_again(
+async def test_a_receiver_that_does_not_speak_http_is_retried(
     socket_server: Start, reporter: Start, delivery: Make
 ) -> None:
-    async def mumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send_ssh_banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    assert isinstance(await (await reporter(await socket_server(mumble))).deliver(delivery()), Retry)
+    assert isinstance(await (await reporter(await socket_server(send_ssh_banner))).deliver(delivery()), Retry)
 
 
-async def test_a_2xx_whose_body_breaks_off_has_been_delivered(
-    socket_server: Start, reporter: Start, delivery: Make
-) -> None:
-    """Contract §4: 'Any 2xx is success': the body says nothing that matters."""
+async def test_a_2xx_with_a_truncated_body_is_delivered(socket_server: Start, reporter: Start, delivery: Make) -> None:
+    """Contract §4: 'Any 2xx is success': the body does not matter."""
 
-    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def truncate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         await writer.drain()
         writer.transport.abort()
 
-    assert isinstance(await (await reporter(await socket_server(break_off))).deliver(delivery()), Delivered)
+    assert isinstance(await (await reporter(await socket_server(truncate))).deliver(delivery()), Delivered)
 
 
-async def test_an_answer_that_never_ends_is_cut_off(socket_server: Start, reporter: Start, delivery: Make) -> None:
+async def test_a_response_that_never_ends_is_cut_off(socket_server: Start, reporter: Start, delivery: Make) -> None:
     sent = 0
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -247,11 +245,11 @@ async def test_an_answer_that_never_ends_is_cut_off(socket_server: Start, report
     assert sent < 64 * 1024 * 1024
 
 
-async def test_a_receiver_that_hangs_is_tried_again_after_the_timeout(
+async def test_a_receiver_that_hangs_is_retried_after_the_timeout(
     socket_server: Start, reporter: Start, delivery: Make
 ) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # until the other side gives up
+        await reader.read()  # until the client disconnects
 
     one = await reporter(await socket_server(hang), timeout=0.3)
     answer = await one.deliver(delivery())
@@ -259,7 +257,7 @@ async def test_a_receiver_that_hangs_is_tried_again_after_the_timeout(
     assert "no answer within 0.3 s" in answer.why
 
 
-async def test_nobody_listening_is_tried_again(unused_tcp_port: int, reporter: Start, delivery: Make) -> None:
+async def test_a_refused_connection_is_retried(unused_tcp_port: int, reporter: Start, delivery: Make) -> None:
     one = await reporter(url=CallbackUrl.parse(f"http://127.0.0.1:{unused_tcp_port}/r?token=geheim"))
     answer = await one.deliver(delivery())
     assert isinstance(answer, Retry)
@@ -267,15 +265,13 @@ async def test_nobody_listening_is_tried_again(unused_tcp_port: int, reporter: S
     assert f"http://127.0.0.1:{unused_tcp_port}" in answer.why
 
 
-async def test_a_name_that_is_not_there_is_tried_again(reporter: Start, delivery: Make) -> None:
-    answer = await (await reporter("http://nobody.invalid")).deliver(delivery())
+async def test_a_host_name_that_does_not_resolve_is_retried(reporter: Start, delivery: Make) -> None:
+    answer = await (await reporter("http://receiver.invalid")).deliver(delivery())
     assert isinstance(answer, Retry)
     assert "could not be resolved" in answer.why
 
 
-async def test_an_answer_in_the_receivers_body_or_cookies_changes_nothing(
-    receiver: Start, reporter: Start, delivery: Make
-) -> None:
+async def test_the_response_body_and_its_cookies_are_ignored(receiver: Start, reporter: Start, delivery: Make) -> None:
     server = await receiver(
         answer=lambda _: web.Response(
             text='{"status":"failed"}', headers={"Set-Cookie": "a=b; Path=/", "Content-Encoding": "gzip"}
@@ -287,15 +283,15 @@ async def test_an_answer_in_the_receivers_body_or_cookies_changes_nothing(
     assert "Cookie" not in server.received[1].headers
 
 
-async def test_deliveries_share_one_kept_connection(receiver: Start, reporter: Start, delivery: Make) -> None:
+async def test_deliveries_reuse_one_connection(receiver: Start, reporter: Start, delivery: Make) -> None:
     server = await receiver(answer=lambda _: web.Response(text="x" * 1000))
     one = await reporter(server.url)
     for number in range(5):
         await one.deliver(delivery(task_id=f"t{number}"))
-    assert len({came.peer for came in server.received}) == 1
+    assert len({request.peer for request in server.received}) == 1
 
 
-async def test_params_come_back_verbatim_beside_the_result(receiver: Start, reporter: Start, delivery: Make) -> None:
+async def test_params_are_returned_verbatim_with_the_result(receiver: Start, reporter: Start, delivery: Make) -> None:
     """Contract §4: '`params` come back verbatim under the body's key `params`'."""
     server = await receiver()
     params: dict[str, Json] = {
@@ -309,15 +305,13 @@ async def test_params_come_back_verbatim_beside_the_result(receiver: Start, repo
     assert body == {"task_id": "task-1", "message": "值", "params": params}
 
 
-async def test_a_task_without_params_gets_its_document_as_it_is(
-    receiver: Start, reporter: Start, delivery: Make
-) -> None:
+async def test_without_params_the_document_is_sent_unchanged(receiver: Start, reporter: Start, delivery: Make) -> None:
     server = await receiver()
     await (await reporter(server.url)).deliver(delivery(callback=Callback()))
     assert "params" not in json.loads(server.received[0].body)
 
 
-async def test_a_key_that_no_header_can_hold_is_not_shown(
+async def test_a_key_that_is_not_valid_in_a_header_is_not_shown(
     receiver: Start, reporter: Start, delivery: Make, keys: Any
 ) -> None:
     keys.server = "geheim\r\nX-Injected: 1"

@@ -1,4 +1,4 @@
-"""The plugin as the agent meets it."""
+"""The plugin as the agent sees it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_importing_it_does_not_import_the_http_client() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_settings_are_read_from_strings_as_the_environment_has_them() -> None:
+def test_settings_are_read_from_environment_strings() -> None:
     settings = params_reader.read(
         {
             "url": "https://candy.example.com/results/{task_id}",
@@ -70,7 +70,7 @@ def test_settings_are_read_from_strings_as_the_environment_has_them() -> None:
         ("urls", "http://x"),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(Invalid) as caught:
         params_reader.read({name: value}, CallbackSettings)
     assert [problem.path for problem in caught.value.problems] == [f"$.{name}"]
@@ -83,7 +83,7 @@ def test_the_default_max_age_is_a_day() -> None:
     assert spec.max_age(CallbackSettings()) == 24 * 3600
 
 
-async def test_a_certificate_of_the_ca_file_is_trusted_and_no_other(
+async def test_only_a_certificate_signed_by_the_ca_file_is_trusted(
     receiver: Start, reporter: Start, delivery: Make, tmp_path: Path
 ) -> None:
     ca = trustme.CA()
@@ -99,10 +99,10 @@ async def test_a_certificate_of_the_ca_file_is_trusted_and_no_other(
     assert isinstance(await one.deliver(delivery()), Delivered)
 
 
-async def test_a_ca_file_that_cannot_be_read_is_told_by_name(reporter: Start, tmp_path: Path) -> None:
+async def test_a_ca_file_that_cannot_be_read_is_named(reporter: Start, tmp_path: Path) -> None:
     with pytest.raises(CandyError, match=r"plugins\.callback\.ca_file"):
         await reporter("https://candy.example.com", ca_file=tmp_path / "none.pem")
 
 
-def test_a_url_fills_in_the_task() -> None:
+def test_the_task_id_is_filled_into_the_url() -> None:
     assert str(CallbackUrl.parse("http://x/{task_id}").fill("t-1")) == "http://x/t-1"

@@ -1,4 +1,4 @@
-"""Where a task may have its results sent, and where the key goes (contract section 4)."""
+"""Which targets a task may choose, and where the key is sent (contract section 4)."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def problems(context: Context, callback: Callback, *allowed: str) -> list[str]:
         ("http://hooks.example.com/{task_id}", " Hooks.example.com "),
     ],
 )
-def test_a_host_that_is_allowed_passes(context: Context, url: str, allowed: str) -> None:
-    """Contract §4: '`url` only to hosts in `plugins.callback.allowed_hosts`'."""
+def test_an_allowed_host_is_accepted(context: Context, url: str, allowed: str) -> None:
+    """Contract §4: '`url` | where it goes: only to hosts in `plugins.callback.allowed_hosts`'."""
     assert problems(context, Callback(url=url), allowed) == []
 
 
@@ -96,7 +96,7 @@ def test_a_host_that_is_not_allowed_is_a_problem_at_intake(context: Context, url
         "http://{task_id}@example.com/",
     ],
 )
-def test_what_is_no_url_for_results_is_a_problem_that_does_not_repeat_it(context: Context, url: str) -> None:
+def test_an_invalid_url_is_a_problem_that_does_not_repeat_it(context: Context, url: str) -> None:
     found = problems(context, Callback(url=url), "*")
     assert len(found) == 1
     assert found[0].startswith("$.url: expected")
@@ -104,7 +104,7 @@ def test_what_is_no_url_for_results_is_a_problem_that_does_not_repeat_it(context
 
 
 @given(st.text(max_size=60).map(lambda text: "http://" + text) | st.text(max_size=60))
-def test_whatever_passes_is_a_url_with_one_host_and_no_user(text: str) -> None:
+def test_an_accepted_url_has_one_host_and_no_user(text: str) -> None:
     try:
         url = CallbackUrl.parse(text)
     except ValueError:
@@ -140,7 +140,7 @@ def test_whatever_passes_is_a_url_with_one_host_and_no_user(text: str) -> None:
         "X-Candy-Timestamp",
     ],
 )
-def test_a_task_may_not_set_what_the_agent_sets(context: Context, name: str) -> None:
+def test_a_task_may_not_set_the_agents_own_headers(context: Context, name: str) -> None:
     found = problems(context, Callback(headers={name: "geheim"}))
     assert found == [f"$.headers['{name}']: is set by the agent itself; choose another name"]
 
@@ -159,27 +159,27 @@ def test_a_header_value_is_one_line_and_never_repeated_in_the_problem(context: C
     assert "geheim" not in found
 
 
-def test_headers_are_bounded_and_none_stands_twice(context: Context) -> None:
+def test_headers_are_bounded_and_have_no_duplicates(context: Context) -> None:
     assert problems(context, Callback(headers={f"X-{number}": "x" for number in range(51)}))
     assert problems(context, Callback(headers={"X-Long": "x" * 9000}))
     assert problems(context, Callback(headers={"X-Mine": "1", "x-mine": "2"}))
     assert problems(context, Callback(headers={"Authorization": "Bearer x", "User-Agent": "mine", "X-Mine": ""})) == []
 
 
-def test_every_problem_is_told_at_once(context: Context) -> None:
+def test_all_problems_are_reported_together(context: Context) -> None:
     found = problems(context, Callback(url="http://evil.com/", headers={"Host": "x", "X-A": "\n", "b c": "1"}))
     assert len(found) == 4
 
 
-def test_a_callback_with_nowhere_to_go_is_a_problem(context: Context) -> None:
+def test_a_callback_without_any_target_is_a_problem(context: Context) -> None:
     callback = Callback(params={"a": 1})
     assert not has_target(context(), CallbackSettings(), callback)
     (problem,) = callback_problems(context(), CallbackSettings(), callback)
     assert "CANDY_SERVER_URL" in problem.message
 
 
-def test_without_a_candy_server_there_is_a_target_only_where_one_is_named(context: Context) -> None:
-    """Contract §7: '`CANDY_SERVER_URL` unset: no heartbeat and no callback'."""
+def test_without_candy_server_only_a_configured_url_is_a_target(context: Context) -> None:
+    """Contract §7: '`CANDY_SERVER_URL` | Candy-Server; unset: no heartbeat and no callback'."""
     own = Callback(url="http://hooks.example.com/")
     assert not has_target(context(), CallbackSettings(), None)
     assert has_target(context(), CallbackSettings(), own)
@@ -203,7 +203,7 @@ def test_without_a_candy_server_there_is_a_target_only_where_one_is_named(contex
         ("https://results.example.com:444/x", False),
     ],
 )
-def test_the_key_goes_to_the_configured_hosts_alone_and_never_less_protected(
+def test_the_key_is_sent_only_to_the_configured_hosts_and_never_less_protected(
     context: Context, url: str, trusted: bool
 ) -> None:
     settings = CallbackSettings(url=CallbackUrl.parse("https://results.example.com/x/{task_id}"), allowed_hosts=("*",))
@@ -212,21 +212,21 @@ def test_the_key_goes_to_the_configured_hosts_alone_and_never_less_protected(
     assert target.trusted is trusted
 
 
-async def test_a_task_of_its_own_receiver_gets_headers_and_signature_but_no_key(
+async def test_a_tasks_own_receiver_gets_headers_and_a_signature_but_no_key(
     receiver: Start, reporter: Start, delivery: Make
 ) -> None:
     server, foreign = await receiver(), await receiver()
     one = await reporter(server.url, allowed_hosts=("127.0.0.1",))
     callback = Callback(url=foreign.url + "/hook/{task_id}", headers={"Authorization": "Bearer x", "User-Agent": "me"})
     assert isinstance(await one.deliver(delivery(callback=callback)), Delivered)
-    (came,) = foreign.received
+    (request,) = foreign.received
     assert server.received == []
-    assert came.path == "/hook/task-1"
-    assert came.headers["Authorization"] == "Bearer x"
-    assert came.headers["User-Agent"] == "me"
-    assert came.headers["X-Candy-Signature"].startswith("sha256=")
-    assert "X-API-Key" not in came.headers
-    assert "server-key" not in str(came)
+    assert request.path == "/hook/task-1"
+    assert request.headers["Authorization"] == "Bearer x"
+    assert request.headers["User-Agent"] == "me"
+    assert request.headers["X-Candy-Signature"].startswith("sha256=")
+    assert "X-API-Key" not in request.headers
+    assert "server-key" not in str(request)
 
 
 async def test_headers_without_a_url_go_to_candy_server(receiver: Start, reporter: Start, delivery: Make) -> None:
@@ -239,7 +239,7 @@ async def test_headers_without_a_url_go_to_candy_server(receiver: Start, reporte
 async def test_a_host_that_is_no_longer_allowed_is_refused_at_delivery(
     receiver: Start, reporter: Start, delivery: Make
 ) -> None:
-    """A delivery may come out of a spool, after the configuration has changed."""
+    """A queued delivery may be sent after the configuration has changed."""
     foreign = await receiver()
     one = await reporter("http://candy.example.com")
     answer = await one.deliver(delivery(callback=Callback(url=foreign.url)))
@@ -247,9 +247,7 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_at_delivery(
     assert foreign.received == []
 
 
-async def test_the_why_of_a_failure_shows_no_path_and_no_query(
-    receiver: Start, reporter: Start, delivery: Make
-) -> None:
+async def test_a_failure_message_shows_no_path_and_no_query(receiver: Start, reporter: Start, delivery: Make) -> None:
     foreign = await receiver(answer=lambda _: web.Response(status=500))
     one = await reporter(allowed_hosts=("127.0.0.1",))
     callback = Callback(url=foreign.url + "/hook/geheim?token=geheim", headers={"Authorization": "geheim"})

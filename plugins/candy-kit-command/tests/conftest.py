@@ -1,4 +1,4 @@
-"""Makes catalogues out of texts."""
+"""Loads templates from YAML texts."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 import pytest
 
 from candy_core import Locale, Outcome, params_reader
-from candy_kit_command import Catalogue, Command, CommandParams, CommandSettings
+from candy_kit_command import Command, CommandParams, CommandSettings, CommandTemplates
 
-Load = Callable[..., Catalogue]
+Load = Callable[..., CommandTemplates]
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """A catalogue out of the text of one file, beside no built-in one."""
+    """Load the templates of one file with this text; without the built-in ones unless ``builtin``."""
 
-    def make(text: str, *, builtin: bool = False) -> Catalogue:
+    def make(text: str, *, builtin: bool = False) -> CommandTemplates:
         file = tmp_path / "templates.yaml"
         file.write_text(text)
-        return Catalogue.load(CommandSettings(templates=(file,), builtin_templates=builtin))
+        return CommandTemplates.load(CommandSettings(templates=(file,), builtin_templates=builtin))
 
     return make
 
 
-def ask(
-    catalogue: Catalogue, params: dict[str, Any], *, allow: bool = False, locale: Locale = Locale.EN
+def resolve(
+    templates: CommandTemplates, params: dict[str, Any], *, allow: bool = False, locale: Locale = Locale.EN
 ) -> Command | Outcome:
-    """What a catalogue makes of params as a caller writes them."""
+    """The command, or the outcome that refuses it, for params as a caller writes them."""
     read = params_reader.read(params, CommandParams)
     settings = CommandSettings(allow_command=allow)
-    return catalogue.command_of(read, settings, locale, setting="CANDY_BASH_ALLOW_COMMAND")
+    return templates.command_of(read, settings, locale, setting="CANDY_BASH_ALLOW_COMMAND")
 
 
-@pytest.fixture(name="ask")
-def _ask() -> Callable[..., Command | Outcome]:
-    return ask
+@pytest.fixture(name="resolve")
+def _resolve() -> Callable[..., Command | Outcome]:
+    return resolve

@@ -1,4 +1,4 @@
-"""Typed parameters: what goes in is exactly one element of the argv, or is refused."""
+"""Typed parameters: a value becomes exactly one element of the argv, or is rejected."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_kit_command import Kind, Parameter
-from candy_kit_command.argument import Refused
-from candy_kit_command.template import Template, TemplateSpec, compiled
+from candy_kit_command.argument import ArgumentRejected
+from candy_kit_command.template import Template, TemplateSpec, compile_template
 
 HOST = Parameter(kind=Kind.HOST)
 PATH = Parameter(kind=Kind.PATH, root="/var/log")
@@ -24,15 +24,15 @@ KINDS = (HOST, PATH, TEXT, ENUM, Parameter(kind=Kind.NUMBER), Parameter(kind=Kin
 def template(parameter: Parameter, *around: str) -> Template:
     before, after = around or ("", "")
     spec = TemplateSpec(argv=("program", "first", f"{before}{{it}}{after}", "last"), params={"it": parameter})
-    return compiled("name", spec)
+    return compile_template("name", spec)
 
 
 @given(value=st.text() | st.integers() | st.floats() | st.booleans() | st.none(), kind=st.sampled_from(KINDS))
-def test_what_is_taken_is_exactly_one_element_and_the_others_stay(value: Any, kind: Parameter) -> None:
+def test_an_accepted_value_is_exactly_one_element_and_the_others_stay(value: Any, kind: Parameter) -> None:
     """Contract §3: 'argv lists with typed parameters'."""
     try:
         text = kind.text_of(value)
-    except Refused:
+    except ArgumentRejected:
         return
     assert text is not None
     argv = template(kind).command({"it": text}).argv
@@ -45,9 +45,9 @@ def test_what_is_taken_is_exactly_one_element_and_the_others_stay(value: Any, ki
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=256))
-def test_any_printable_text_without_a_leading_dash_is_taken_as_it_is(text: str) -> None:
+def test_any_printable_text_without_a_leading_dash_is_accepted_unchanged(text: str) -> None:
     if text.startswith("-"):
-        with pytest.raises(Refused):
+        with pytest.raises(ArgumentRejected):
             TEXT.text_of(text)
     else:
         assert TEXT.text_of(text) == text
@@ -71,10 +71,10 @@ INJECTIONS = [
 
 @pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind.value)
-def test_line_ends_control_and_invisible_characters_are_refused(kind: Parameter, text: str) -> None:
-    with pytest.raises(Refused):
+def test_line_ends_control_and_invisible_characters_are_rejected(kind: Parameter, text: str) -> None:
+    with pytest.raises(ArgumentRejected):
         kind.text_of(text)
-    with pytest.raises(Refused):
+    with pytest.raises(ArgumentRejected):
         evolve(PATH, root="/").text_of(f"/{text}")
 
 
@@ -111,9 +111,9 @@ def test_line_ends_control_and_invisible_characters_are_refused(kind: Parameter,
     ],
     ids=ascii,
 )
-def test_what_is_no_host_is_refused(host: Any) -> None:
-    """A host never starts with ``-``, and look-alikes of ASCII letters are none."""
-    with pytest.raises(Refused):
+def test_invalid_hosts_are_rejected(host: Any) -> None:
+    """A host never starts with ``-``, and look-alikes of ASCII letters are rejected."""
+    with pytest.raises(ArgumentRejected):
         HOST.text_of(host)
 
 
@@ -141,20 +141,20 @@ def test_hosts_are_names_and_addresses(host: str) -> None:
         "/var/log/" + "x" * 5000,
     ],
 )
-def test_a_path_outside_its_root_or_not_plain_is_refused(path: str) -> None:
-    with pytest.raises(Refused):
+def test_a_path_outside_its_root_or_not_normalized_is_rejected(path: str) -> None:
+    with pytest.raises(ArgumentRejected):
         PATH.text_of(path)
 
 
-def test_a_path_lies_at_or_below_its_root() -> None:
+def test_a_path_is_its_root_or_below_it() -> None:
     assert PATH.text_of("/var/log") == "/var/log"
     assert PATH.text_of("/var/log/a b/…") == "/var/log/a b/…"
     assert Parameter(kind=Kind.PATH).text_of("/") == "/"
 
 
 @pytest.mark.parametrize("value", ["eth", "eth2", "ETH0", "eth0 ", "ｅth0", "eth0\n", "", None, 0])
-def test_an_enum_takes_only_its_values(value: Any) -> None:
-    with pytest.raises(Refused):
+def test_an_enum_accepts_only_its_values(value: Any) -> None:
+    with pytest.raises(ArgumentRejected):
         ENUM.text_of(value)
 
 
@@ -169,48 +169,48 @@ def test_numbers_are_written_without_an_exponent(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", " 7", "7 ", "0x7", "1_000", "٧", "７", "nan", "inf", "1e999", True, "7;id", "--7"]
 )
-def test_what_is_no_number_is_refused(value: Any) -> None:
+def test_invalid_numbers_are_rejected(value: Any) -> None:
     for kind in (Kind.NUMBER, Kind.INTEGER):
-        with pytest.raises(Refused):
+        with pytest.raises(ArgumentRejected):
             Parameter(kind=kind).text_of(value)
 
 
-def test_numbers_keep_their_bounds_and_are_negative_only_where_allowed() -> None:
-    with pytest.raises(Refused):
+def test_numbers_are_bounded_and_negative_only_where_allowed() -> None:
+    with pytest.raises(ArgumentRejected):
         Parameter(kind=Kind.INTEGER).text_of(-1)
     assert Parameter(kind=Kind.INTEGER, min=-5).text_of("-3") == "-3"
-    with pytest.raises(Refused):
+    with pytest.raises(ArgumentRejected):
         Parameter(kind=Kind.INTEGER, max=10).text_of(11)
-    with pytest.raises(Refused):
+    with pytest.raises(ArgumentRejected):
         Parameter(kind=Kind.INTEGER).text_of(1.5)
 
 
-def test_a_string_starts_with_a_dash_only_where_its_template_says_so() -> None:
-    with pytest.raises(Refused):
+def test_a_string_starts_with_a_dash_only_where_its_template_allows_it() -> None:
+    with pytest.raises(ArgumentRejected):
         TEXT.text_of("--output=/etc/passwd")
     assert Parameter(kind=Kind.STRING, leading_dash=True).text_of("-x") == "-x"
 
 
-def test_a_pattern_holds_for_the_whole_text() -> None:
+def test_a_pattern_must_match_the_whole_text() -> None:
     word = Parameter(kind=Kind.STRING, pattern="[a-z]+|x")
     assert word.text_of("abc") == "abc"
     for text in ("abc1", "1abc", "a b"):
-        with pytest.raises(Refused):
+        with pytest.raises(ArgumentRejected):
             word.text_of(text)
 
 
-def test_a_flag_is_there_or_not() -> None:
+def test_a_flag_adds_its_argument_or_nothing() -> None:
     flag = Parameter(kind=Kind.FLAG, argument="--all")
     spec = TemplateSpec(argv=("program", "{all}"), params={"all": flag})
-    assert compiled("name", spec).command({"all": "--all"}).argv == ("program", "--all")
-    assert compiled("name", spec).command({}).argv == ("program",)
+    assert compile_template("name", spec).command({"all": "--all"}).argv == ("program", "--all")
+    assert compile_template("name", spec).command({}).argv == ("program",)
     assert flag.text_of("no") is None
-    with pytest.raises(Refused):
+    with pytest.raises(ArgumentRejected):
         flag.text_of("--all")
 
 
-def test_a_refusal_never_repeats_the_value() -> None:
+def test_an_error_never_contains_the_value() -> None:
     for kind in KINDS:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ArgumentRejected) as error:
             kind.text_of("-s3cret\n")
-        assert not re.search("s3cret", str(refused.value))
+        assert not re.search("s3cret", str(error.value))

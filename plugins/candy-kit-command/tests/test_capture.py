@@ -1,4 +1,4 @@
-"""Output: bounded, decoded leniently, and the cut told."""
+"""Output: bounded, decoded leniently, and truncation is reported."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from candy_kit_command import Capture, Captured
 
 
-def capture(*pieces: bytes, limit: int = 100, look_for: str | None = None) -> Captured:
-    taken = Capture(limit, look_for=look_for)
+def capture(*pieces: bytes, limit: int = 100, search: str | None = None) -> Captured:
+    taken = Capture(limit, search=search)
     for piece in pieces:
         taken.feed(piece)
     return taken.finish()
 
 
 @given(st.lists(st.binary(max_size=50)), st.integers(0, 100))
-def test_what_was_kept_and_what_was_cut_is_all_that_came(pieces: list[bytes], limit: int) -> None:
+def test_kept_and_cut_bytes_add_up_to_the_whole_stream(pieces: list[bytes], limit: int) -> None:
     whole = b"".join(pieces)
     captured = capture(*pieces, limit=limit)
     assert len(captured.text) <= max(limit, 0) * 6  # a hidden character becomes \uXXXX at most
@@ -26,7 +26,7 @@ def test_what_was_kept_and_what_was_cut_is_all_that_came(pieces: list[bytes], li
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]) | st.sampled_from("\n\t"), max_size=80))
-def test_printable_text_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert capture(text.encode(), limit=1000).text == text
 
 
@@ -37,15 +37,15 @@ def test_a_character_is_not_cut_in_two(text: str, limit: int) -> None:
     assert "\ufffd" not in captured.text or "\ufffd" in text
 
 
-def test_binary_output_becomes_text_that_a_terminal_does_not_obey() -> None:
+def test_binary_output_becomes_text_without_terminal_control() -> None:
     captured = capture(b"\x00\x1b[2J\x7f\xff\xc3\x28 \xe2\x80\xae\r\nend\n")
     assert captured.text == "␀␛[2J␡��( \\u202e\nend\n"
     assert captured.cut == 0
     assert capture(bytes(200), limit=100) == Captured("␀" * 100, 100, None, 100)
 
 
-def test_memory_does_not_grow_with_what_comes() -> None:
-    taken = Capture(10, look_for="needle")
+def test_memory_does_not_grow_with_the_stream() -> None:
+    taken = Capture(10, search="needle")
     for _ in range(1000):
         taken.feed(b"x" * 65_536)
     assert taken.finish() == Captured("x" * 10, 1000 * 65_536 - 10, False, 10)
@@ -55,6 +55,6 @@ def test_memory_does_not_grow_with_what_comes() -> None:
 def test_a_text_is_found_beyond_the_limit_and_across_pieces(sizes: int) -> None:
     data = b"." * 500 + "磁盘故障".encode() + b"." * 500
     pieces = [data[start : start + sizes] for start in range(0, len(data), sizes)]
-    assert capture(*pieces, limit=10, look_for="磁盘故障").found is True
-    assert capture(*pieces, limit=10, look_for="磁盘正常").found is False
+    assert capture(*pieces, limit=10, search="磁盘故障").found is True
+    assert capture(*pieces, limit=10, search="磁盘正常").found is False
     assert capture(*pieces, limit=10).found is None

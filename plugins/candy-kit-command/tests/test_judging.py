@@ -1,4 +1,4 @@
-"""From a finished command to an outcome (contract section 3)."""
+"""From a command's result to an outcome (contract section 3)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from candy_core import Locale, Outcome, params_reader
 from candy_kit_command import (
     Captured,
-    Catalogue,
     Command,
     CommandParams,
+    CommandResult,
     CommandSettings,
-    Finished,
+    CommandTemplates,
     Termination,
     judge_output,
 )
-from candy_kit_command.number import number_of
+from candy_kit_command.number import extract_number
 
 
 def judged(
@@ -28,19 +28,19 @@ def judged(
     signal: int | None = None,
     stderr: str = "",
     cut: int = 0,
-    stopped: Termination | None = None,
+    termination: Termination | None = None,
     locale: Locale = Locale.EN,
     command: Command | None = None,
 ) -> Outcome:
     read = params_reader.read({"template": "any", **params}, CommandParams)
-    finished = Finished(
+    result = CommandResult(
         exit_code=code,
         signal=signal,
         stdout=Captured(stdout, cut, None, len(stdout)),
         stderr=Captured(stderr),
-        stopped=stopped,
+        termination=termination,
     )
-    return judge_output(read, finished, locale, ["Command: any"], command)
+    return judge_output(read, result, locale, ["Command: any"], command)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_number_is_compared(
 
 
 @pytest.mark.parametrize("stdout", ["", "many", "5 %", "5\n6", "0x10", "1_0", "٧", "nan", "5" * 500])
-def test_what_is_no_number_is_never_within_a_threshold(stdout: str) -> None:
+def test_output_that_is_not_a_number_is_never_within_a_threshold(stdout: str) -> None:
     """Contract §3: '`not_a_number` if it is none'."""
     for params in ({"threshold": "80"}, {"critical": "80"}, {"threshold": "text", "critical": "80"}):
         outcome = judged(params, stdout)
         assert (outcome.status, outcome.reason) == ("warning", "not_a_number")
 
 
-def test_a_text_is_looked_for() -> None:
+def test_a_text_is_searched_for() -> None:
     """Contract §3: 'any other `threshold` is looked for in stdout (`warning`/`output_matched`)'."""
     found = judged({"threshold": "FAILED"}, "all well\ndisk FAILED\n")
     assert (found.status, found.reason, found.message) == ("warning", "output_matched", "The output contains FAILED")
@@ -109,15 +109,15 @@ def test_a_text_is_looked_for() -> None:
     assert absent.value == "all well"
 
 
-def test_a_text_not_found_in_output_that_was_cut_is_no_good_news() -> None:
+def test_a_text_not_found_in_truncated_output_is_not_normal() -> None:
     outcome = judged({"threshold": "FAILED"}, "all well\n", cut=7)
     assert (outcome.status, outcome.reason) == ("warning", "partial_response")
     number = judged({"threshold": "80"}, "5", cut=7)
     assert (number.status, number.reason) == ("warning", "partial_response")
 
 
-def test_the_cut_is_told() -> None:
-    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is told'."""
+def test_truncation_is_reported() -> None:
+    """Contract §3: 'Output is decoded leniently and cut at a limit, and the cut is reported'."""
     outcome = judged({}, "abc", cut=12345)
     assert "the output was cut after 3 bytes, 12345 more were not kept" in outcome.details
     assert outcome.stats["stdout_cut"] == 12345
@@ -129,19 +129,19 @@ def test_a_failed_command_is_not_judged_by_its_output() -> None:
     assert outcome.message == "The command exited with code 1: no such host"
 
 
-def test_the_graver_of_exit_code_and_threshold_decides() -> None:
+def test_the_worse_of_exit_code_and_threshold_decides() -> None:
     worse = judged({"nagios": True, "threshold": "5", "critical": "10"}, "50", code=1)
     assert (worse.status, worse.reason) == ("critical", "threshold_exceeded")
     equal = judged({"nagios": True, "threshold": "5"}, "50", code=1)
     assert (equal.status, equal.reason, equal.value) == ("warning", "exit_code", "50")
 
 
-def test_a_plugin_of_nagios_that_says_nothing_is_told_by_its_exit_code() -> None:
+def test_a_nagios_plugin_without_output_is_judged_by_its_exit_code() -> None:
     outcome = judged({"nagios": True}, "", code=2)
     assert (outcome.status, outcome.message) == ("critical", "The command exited with code 2")
 
 
-def test_a_plugin_of_nagios_speaks_for_itself_and_its_figures_are_kept() -> None:
+def test_a_nagios_plugins_message_and_metrics_are_kept() -> None:
     line = "DISK WARNING - free space: / 3326 MB| /=2643MB;5948;5958;0;5968\n"
     outcome = judged({"nagios": True}, line, code=1)
     assert outcome.message == "Warning: DISK WARNING - free space: / 3326 MB"
@@ -159,28 +159,28 @@ def test_a_signal_is_named() -> None:
 
 
 @pytest.mark.parametrize("locale", Locale)
-def test_whether_everything_is_gone_is_told(locale: Locale) -> None:
+def test_it_is_reported_whether_every_process_has_ended(locale: Locale) -> None:
     """Contract §3: '`stats.terminated` is `verified`, or `unverified` with the reason in `details`'."""
-    sure = judged({}, stopped=Termination(True), locale=locale)
+    sure = judged({}, termination=Termination(True), locale=locale)
     assert sure.stats["terminated"] == "verified"
-    unsure = judged({}, stopped=Termination(False, "no sight of /proc"), locale=locale)
+    unsure = judged({}, termination=Termination(False, "no sight of /proc"), locale=locale)
     assert unsure.stats["terminated"] == "unverified"
     assert "no sight of /proc" in unsure.details
 
 
-def test_details_hold_the_head_the_end_and_both_streams() -> None:
+def test_details_have_the_head_the_exit_code_and_both_streams() -> None:
     outcome = judged({}, "out\n", stderr="err\n")
     assert outcome.details == "Command: any\nExit Code: 0\n\nStdout:\nout\n\nStderr:\nerr"
 
 
 def command(name: str) -> Command:
-    catalogue = Catalogue.load(CommandSettings())
-    made = catalogue.templates[name].command({})
+    templates = CommandTemplates.load(CommandSettings())
+    made = templates.templates[name].command({})
     assert isinstance(made, Command)
     return made
 
 
-def test_a_template_may_say_which_number_of_its_output_is_meant() -> None:
+def test_a_template_may_say_which_number_of_its_output_counts() -> None:
     df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a 100 85 15 85% /\n"
     outcome = judged({"threshold": "80"}, df, command=command("disk_usage"))
     assert (outcome.status, outcome.value) == ("warning", "85")
@@ -191,21 +191,21 @@ def test_a_template_may_say_which_number_of_its_output_is_meant() -> None:
     assert judged({"threshold": "0"}, "", command=command("zombie_count")).value == "0"
 
 
-def test_a_date_is_told_in_days_from_now() -> None:
+def test_a_date_is_reported_in_days_from_now() -> None:
     number = command("certificate_file_expiry").number
-    sample = number_of("notAfter=Jan  2 12:00:00 1970 GMT\n", number, clock=lambda: 0.0)
+    sample = extract_number("notAfter=Jan  2 12:00:00 1970 GMT\n", number, clock=lambda: 0.0)
     assert sample is not None
     assert sample.value == 1.5
-    assert number_of("notAfter=soon\n", number, clock=lambda: 0.0) is None
+    assert extract_number("notAfter=soon\n", number, clock=lambda: 0.0) is None
 
 
 HOSTILE = ("1", "\n", "a\n", " ", " 1%", "1.", ",\n", "a ", "a \n", "NotAfter: ", "notAfter=\n", "999 ", "S", "STREAM")
 
 
-@pytest.mark.parametrize("name", sorted(Catalogue.load(CommandSettings()).templates))
-def test_an_output_made_to_keep_the_search_busy_is_searched_in_linear_time(name: str) -> None:
-    """A time that grows with the square of these lengths is hours: what another host writes may be of any kind."""
+@pytest.mark.parametrize("name", sorted(CommandTemplates.load(CommandSettings()).templates))
+def test_a_hostile_output_is_searched_in_linear_time(name: str) -> None:
+    """At these lengths quadratic time would be hours, and another host may write anything."""
     number = command(name).number
     for piece in HOSTILE:
         if number is not None:
-            number_of(piece * (400_000 // len(piece)), number)
+            extract_number(piece * (400_000 // len(piece)), number)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_kit_command import Metric, perfdata_of
-from candy_kit_command.perfdata import MAX_METRICS, text_of
+from candy_kit_command.perfdata import MAX_METRICS, status_text
 
 labels = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="|") | st.just(" "), min_size=1)
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -43,13 +43,13 @@ def written(metric: Metric) -> str:
         max_size=10,
     )
 )
-def test_figures_that_were_written_are_read_back(metrics: list[Metric]) -> None:
+def test_written_metrics_are_read_back(metrics: list[Metric]) -> None:
     line = "OK - all well | " + " ".join(map(written, metrics))
     assert list(perfdata_of(line)) == metrics
 
 
 @given(st.text())
-def test_no_output_makes_the_parser_stumble(text: str) -> None:
+def test_no_output_breaks_the_parser(text: str) -> None:
     for metric in perfdata_of(f"OK|{text}"):
         assert metric.label
         assert metric.value is None or math.isfinite(metric.value)
@@ -71,11 +71,11 @@ def test_no_output_makes_the_parser_stumble(text: str) -> None:
         ("DISK OK| /=2643MB;5948;5958;0;5968", [("/", 2643.0, "MB")]),
     ],
 )
-def test_figures_are_found_after_the_bar(output: str, expected: list[tuple[str, float | None, str]]) -> None:
+def test_metrics_are_found_after_the_bar(output: str, expected: list[tuple[str, float | None, str]]) -> None:
     assert [(metric.label, metric.value, metric.unit) for metric in perfdata_of(output)] == expected
 
 
-def test_the_number_of_figures_is_bounded() -> None:
+def test_the_number_of_metrics_is_bounded() -> None:
     assert len(perfdata_of("OK |" + " ".join(f"a{number}=1" for number in range(5000)))) == MAX_METRICS
 
 
@@ -84,5 +84,5 @@ def test_a_hostile_line_is_read_in_linear_time() -> None:
         perfdata_of("OK |" + line)
 
 
-def test_the_text_is_what_stands_before_the_bar() -> None:
-    assert text_of("DISK OK - free | /=1\nmore") == "DISK OK - free"
+def test_the_status_text_is_before_the_bar() -> None:
+    assert status_text("DISK OK - free | /=1\nmore") == "DISK OK - free"

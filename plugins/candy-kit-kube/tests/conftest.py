@@ -1,4 +1,4 @@
-"""Clusters and backends opened as a plugin opens them."""
+"""Clusters and backends, opened as a plugin opens them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from candy_core import ByteLimits, Problem, Rule, RuleRef
 from candy_core.testing.context import plugin_context
-from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, RuleResource, Surroundings, open_cluster
+from candy_kit_kube import Cluster, ClusterSettings, CustomRuleBackend, Environment, RuleResource, open_cluster
 from candy_testbed import KubeCluster, eventually
 from candy_testbed.fixtures import required
 from candy_testbed.scripted import serve as serve
@@ -25,7 +25,7 @@ VM_RULE = RuleResource(group="operator.victoriametrics.com", version="v1beta1", 
 
 
 def kubeconfig_text(server: str, *, cluster: object = None, user: object = None) -> str:
-    """A kubeconfig with one context; JSON is YAML."""
+    """A kubeconfig with one context. It is JSON, which is valid YAML."""
     return json.dumps(
         {
             "current-context": "here",
@@ -54,56 +54,56 @@ class OpenCluster(Protocol):
 
 @pytest.fixture
 async def open_kube(tmp_path: Path) -> AsyncIterator[OpenCluster]:
-    """Open a cluster in surroundings that hold nothing but what the test says; closed at its end.
+    """Open a cluster in an environment that holds only what the test sets; it is closed at the end of the test.
 
-    ``environ``, ``home``, ``service_account`` are the surroundings', ``limit`` is in bytes, the rest are settings.
+    ``environ``, ``home``, ``service_account`` are the environment's, ``limit`` is in bytes, the others are settings.
     """
     async with AsyncExitStack() as stack:
 
         async def start(kubeconfig: Path | None = None, **options: Any) -> Cluster:
-            surroundings = Surroundings(
+            environment = Environment(
                 environ=options.pop("environ", {}),
                 home=options.pop("home", tmp_path / "home"),
                 service_account=options.pop("service_account", tmp_path / "service_account"),
             )
             context = plugin_context("kubernetes", limits=ByteLimits(answer=options.pop("limit", 32 * 1024 * 1024)))
             settings = ClusterSettings(kubeconfig=kubeconfig, **options)
-            return await stack.enter_async_context(open_cluster(context, settings, surroundings))
+            return await stack.enter_async_context(open_cluster(context, settings, environment))
 
         yield start
 
 
 @pytest.fixture
 async def cluster(kube_cluster: Any, open_kube: OpenCluster) -> Cluster:
-    """The real one, as its administrator."""
+    """The real cluster, as its administrator."""
     return await open_kube(kube_cluster.kubeconfig)
 
 
-async def nothing_wrong(rule: Rule) -> Sequence[Problem]:
+async def no_problems(rule: Rule) -> Sequence[Problem]:
     return ()
 
 
 @pytest.fixture
 def backend(cluster: Cluster) -> CustomRuleBackend:
-    """Rules as PrometheusRules of the real cluster. To this API server their groups are one field."""
-    return CustomRuleBackend(cluster, PROMETHEUS_RULE, validate=nothing_wrong)
+    """PrometheusRules in the real cluster. For this API server their groups are one field."""
+    return CustomRuleBackend(cluster, PROMETHEUS_RULE, validate=no_problems)
 
 
 @pytest.fixture
 def vm_backend(cluster: Cluster) -> CustomRuleBackend:
-    """Rules as VMRules of the real cluster. To this API server each of their groups is a field of its own."""
-    return CustomRuleBackend(cluster, VM_RULE, validate=nothing_wrong)
+    """VMRules in the real cluster. For this API server each of their groups is a separate field."""
+    return CustomRuleBackend(cluster, VM_RULE, validate=no_problems)
 
 
 @pytest.fixture
 def backends(backend: CustomRuleBackend, vm_backend: CustomRuleBackend) -> Mapping[str, CustomRuleBackend]:
-    """Both of them."""
+    """Both backends."""
     return {"prometheus": backend, "vm": vm_backend}
 
 
 @pytest.fixture
 def make_rule(kube_namespace: str) -> Callable[..., Rule]:
-    """A rule of one group with one alert, in the test's namespace; or with the groups given."""
+    """A rule in the test's namespace, with one group with one alert or with the given groups."""
 
     def make(name: str = "HighCPU", expr: str = "up == 0", *groups: Any, **annotations: str) -> Rule:
         one = {
@@ -120,14 +120,14 @@ def make_rule(kube_namespace: str) -> Callable[..., Rule]:
 
 
 class Objects:
-    """What somebody else does to the objects of one resource in the test's namespace, past the agent."""
+    """Changes the objects of one resource in the test's namespace as another client."""
 
     def __init__(self, cluster: Any, resource: RuleResource, namespace: str) -> None:
         self.api = cluster.api
         self.resource = resource
         self.namespace = namespace
 
-    def apply(self, name: str, groups: Any, manager: str = "somebody", *, force: bool = False, **metadata: Any) -> Any:
+    def apply(self, name: str, groups: Any, manager: str = "other", *, force: bool = False, **metadata: Any) -> Any:
         """Server-side apply under another manager's name."""
         body = {
             "apiVersion": self.resource.api_version,
@@ -138,11 +138,11 @@ class Objects:
         return self.api.apply(body, field_manager=manager, force=force)[0]
 
     def get(self, name: str) -> Any:
-        """The object as it is."""
+        """The stored object."""
         return self.api.get(self.resource.api_version, self.resource.kind, name, namespace=self.namespace)
 
     def names(self) -> list[str]:
-        """Which objects there are."""
+        """The names of the stored objects."""
         found = self.api.items(self.resource.api_version, self.resource.kind, namespace=self.namespace)
         return [each["metadata"]["name"] for each in found]
 
@@ -164,7 +164,7 @@ THIRD = RuleResource(group="rules.example.com", version="v1", plural="thirdrules
 
 
 class ThirdDefinition:
-    """Installs a definition of ThirdRules whose groups have these fields, or changes the one that is there."""
+    """Creates or replaces the definition of ThirdRules; their groups have the given fields."""
 
     resource = THIRD
 
@@ -173,7 +173,7 @@ class ThirdDefinition:
 
     def __call__(self, *fields: str, **more: Any) -> None:
         text = {"type": "string"}
-        # As PrometheusRule has it: for such a definition this API server drops what it knows not, and does not refuse.
+        # As in PrometheusRule: with such a definition this API server drops unknown fields instead of rejecting them.
         either = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
         group = {"type": "object", "properties": {**dict.fromkeys(fields, text), **more, "expr": either}}
         spec = {"type": "object", "properties": {"groups": {"type": "array", "items": group}}}
@@ -194,7 +194,7 @@ class ThirdDefinition:
 
 @pytest.fixture
 async def third(kube_cluster: Any, kube_namespace: str) -> AsyncIterator[ThirdDefinition]:
-    """A resource that is not served before the test asks for it, and is gone after it."""
+    """A resource that is not served until the test calls the fixture, and is removed afterwards."""
     yield ThirdDefinition(kube_cluster)
     kube_cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", THIRD.definition)
 
@@ -207,26 +207,26 @@ async def third(kube_cluster: Any, kube_namespace: str) -> AsyncIterator[ThirdDe
 
 @pytest.fixture
 def third_backend(cluster: Cluster) -> CustomRuleBackend:
-    """Rules as ThirdRules."""
-    return CustomRuleBackend(cluster, THIRD, validate=nothing_wrong)
+    """Rules stored as ThirdRules."""
+    return CustomRuleBackend(cluster, THIRD, validate=no_problems)
 
 
 @pytest.fixture
 def own_cluster() -> Any:
-    """A cluster of the test's own, to do to its etcd what others must not see."""
+    """A cluster of the test's own, whose etcd it may manipulate."""
     with required(KubeCluster()) as started:
         yield started
 
 
 class Compactable(Objects):
-    """Objects of a cluster whose etcd may be told to forget."""
+    """Objects of a cluster whose etcd can be compacted."""
 
     def __init__(self, cluster: Any) -> None:
         super().__init__(cluster, PROMETHEUS_RULE, cluster.create_namespace())
         self.cluster = cluster
 
     def compact(self) -> None:
-        """Have etcd forget every version but the newest, as the API server has it do every five minutes."""
+        """Have etcd drop all versions but the newest, as the API server does every five minutes."""
         address = self.cluster.etcd.url
         body = json.dumps({"key": "AA==", "range_end": "AA==", "count_only": True}).encode()
         with urllib.request.urlopen(f"{address}/v3/kv/range", body, timeout=5) as answer:

@@ -1,4 +1,4 @@
-"""The name of the object that a rule is kept in."""
+"""The name of the object that stores a rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from candy_kit_kube import object_name
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-"""As the API server words it when it refuses a name."""
+"""The expression in the API server's error message for an invalid name."""
 
 
 def hashed(name: str) -> str:
@@ -43,17 +43,17 @@ def hashed(name: str) -> str:
         ("\ud800", hashed("\ud800")),
     ],
 )
-def test_an_objects_name_is_lower_case_with_a_dash_for_each_run_of_others(name: str, expected: str) -> None:
+def test_object_name_is_lower_case_with_a_dash_for_each_run_of_other_characters(name: str, expected: str) -> None:
     """Contract §5: lower-case, each run of other characters a `-`, trimmed; nothing left: `rule-` + 8 hex."""
     assert object_name(name) == expected
 
 
 @given(st.text() | st.text("aZ0.-_ ", max_size=300) | st.from_regex(SUBDOMAIN, fullmatch=True))
-def test_an_objects_name_is_always_one_that_kubernetes_takes(name: str) -> None:
+def test_object_name_is_always_valid(name: str) -> None:
     """RFC 1123, section 2.1: a subdomain; Kubernetes: of at most 253 characters."""
     made = object_name(name)
     assert len(made) <= 253
     assert SUBDOMAIN.fullmatch(made)
     assert object_name(made) == made
     if len(name) <= 253 and SUBDOMAIN.fullmatch(name):
-        assert made == name, "an object that somebody else made is found under its own name"
+        assert made == name, "an object created by another client is found under its own name"

@@ -1,4 +1,4 @@
-"""The README's example is a backend that works."""
+"""The README's example is a working backend."""
 
 from __future__ import annotations
 

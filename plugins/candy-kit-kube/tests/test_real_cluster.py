@@ -1,4 +1,4 @@
-"""A real API server: its rights, its outages, its lists and its watches."""
+"""A real API server: permissions, outages, lists and watches."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from candy_testbed import eventually
 MakeRule = Callable[..., Rule]
 
 
-async def fine(rule: Rule) -> tuple[Problem, ...]:
+async def no_problems(rule: Rule) -> tuple[Problem, ...]:
     return ()
 
 
-async def test_a_missing_right_is_named(
+async def test_a_missing_permission_is_named(
     kube_cluster: Any, kube_namespace: str, open_kube: Any, objects: Any, make_rule: MakeRule, tmp_path: Path
 ) -> None:
-    """Contract §1: 403 `forbidden`; the API server's own words name verb, resource and namespace."""
+    """Contract §1: 403 `forbidden`; the API server's message names verb, resource and namespace."""
     token = kube_cluster.service_account_token(kube_namespace, "agent")
     path = kube_cluster.write_kubeconfig(tmp_path / "limited", token=token)
-    backend = CustomRuleBackend(await open_kube(path), objects.resource, validate=fine)
+    backend = CustomRuleBackend(await open_kube(path), objects.resource, validate=no_problems)
     for verb, call in (
         ("patch", backend.apply(make_rule(), Absent(), dry_run=False)),
         ("get", backend.get(make_rule().ref)),
@@ -37,10 +37,10 @@ async def test_a_missing_right_is_named(
             await call
         for words in (f"cannot {verb} resource", '"prometheusrules"', f'the namespace "{kube_namespace}"'):
             assert words in str(caught.value)
-    assert (await backend.check()).ok, "discovery is everybody's"
+    assert (await backend.check()).ok, "discovery needs no permission"
 
 
-async def test_without_the_definition_it_is_named_and_once_it_is_there_all_works(
+async def test_a_missing_definition_is_named_and_works_once_it_is_installed(
     kube_cluster: Any, cluster: Cluster, kube_namespace: str, third: Any, third_backend: CustomRuleBackend
 ) -> None:
     """Contract §5: a backend without its CRD is 503 `backend_unavailable`; no restart is needed afterwards."""
@@ -63,10 +63,10 @@ async def test_without_the_definition_it_is_named_and_once_it_is_there_all_works
     assert await third_backend.get(rule.ref) == made
 
 
-async def test_an_api_server_that_is_killed_is_unavailable_and_works_once_it_is_back(
+async def test_a_killed_api_server_is_unavailable_until_it_is_back(
     kube_cluster: Any, cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule
 ) -> None:
-    """Contract §5: 503 `backend_unavailable`; the agent itself goes on."""
+    """Contract §5: 503 `backend_unavailable`; the agent itself keeps running."""
     made = await backend.apply(make_rule(), Absent(), dry_run=False)
     kube_cluster.kill_api_server()
     for call in (backend.get(made.rule.ref), backend.apply(make_rule("b"), Absent(), dry_run=False)):
@@ -80,28 +80,28 @@ async def test_an_api_server_that_is_killed_is_unavailable_and_works_once_it_is_
     assert changed.rule == make_rule(expr="up == 1")
 
 
-async def test_an_api_server_that_hangs_costs_a_bounded_time(
+async def test_a_call_to_a_hanging_api_server_times_out(
     kube_cluster: Any, open_kube: Any, objects: Any, make_rule: MakeRule
 ) -> None:
-    """It accepts and never answers: a machine that swaps, a network that drops."""
+    """It accepts connections and never responds: a machine that swaps, a network that drops packets."""
     cluster = await open_kube(kube_cluster.kubeconfig, timeout=1.0)
-    backend = CustomRuleBackend(cluster, objects.resource, validate=fine)
+    backend = CustomRuleBackend(cluster, objects.resource, validate=no_problems)
     await backend.apply(make_rule(), Absent(), dry_run=False)
-    told: list[str] = []
+    messages: list[str] = []
 
-    async def hangs() -> bool:  # a process of many threads is not frozen the moment that it is told to be
+    async def hangs() -> bool:  # a process with many threads does not stop immediately
         try:
             await backend.get(make_rule().ref)
         except BackendUnavailable as error:
-            told.append(str(error))
-        return bool(told)
+            messages.append(str(error))
+        return bool(messages)
 
     kube_cluster.api_server.pause()
     try:
         await eventually(hangs)
     finally:
         kube_cluster.api_server.resume()
-    assert told == ["the Kubernetes API gave no answer within 1 s"]
+    assert messages == ["no response from the Kubernetes API within 1 s"]
     assert (await backend.get(make_rule().ref)).rule == make_rule()
 
 
@@ -111,7 +111,7 @@ async def test_a_list_is_paged_and_every_rule_is_in_it_once(
     """Contract §5: `limit` and `cursor`; what the agent does not manage is read as well."""
     names = [f"Rule {n:02}" for n in range(11)]
     await asyncio.gather(*(backend.apply(make_rule(name), Absent(), dry_run=False) for name in names))
-    objects.apply("somebody.elses", [{"name": "g", "rules": []}])
+    objects.apply("unmanaged.rules", [{"name": "g", "rules": []}])
     found: list[StoredRule] = []
     cursor, pages = None, 0
     while True:
@@ -121,53 +121,51 @@ async def test_a_list_is_paged_and_every_rule_is_in_it_once(
         cursor, pages = page.next_cursor, pages + 1
         if cursor is None:
             break
-    assert [each.rule.ref.name for each in found] == [*names, "somebody.elses"]
+    assert [each.rule.ref.name for each in found] == [*names, "unmanaged.rules"]
     assert [each.managed for each in found] == [True] * 11 + [False]
     assert pages == 3
     everywhere = await backend.list(None, limit=500, cursor=None)
     assert {each.object_name for each in found} <= {each.object_name for each in everywhere.rules}
 
 
-async def test_a_cursor_that_is_none_is_invalid(backend: CustomRuleBackend, kube_namespace: str) -> None:
-    """The port: raises `Invalid` for a cursor that is none of the backend's."""
+async def test_an_unknown_cursor_is_invalid(backend: CustomRuleBackend, kube_namespace: str) -> None:
+    """The port: raises `Invalid` for a cursor that the backend did not return."""
     with pytest.raises(Invalid, match="cursor"):
         await backend.list(kube_namespace, limit=1, cursor="made-up")
 
 
-async def test_a_list_goes_on_after_its_token_has_become_too_old(
-    own_cluster: Any, open_kube: Any, objects_of: Any
-) -> None:
+async def test_a_list_continues_after_its_token_has_expired(own_cluster: Any, open_kube: Any, objects_of: Any) -> None:
     """Kubernetes API concepts: 410 for a continue token whose version etcd has compacted away, and another token."""
     objects = objects_of(own_cluster)
     for n in range(6):
         objects.apply(f"r{n}", [{"name": "g", "rules": []}])
     cluster = await open_kube(own_cluster.kubeconfig)
-    backend = CustomRuleBackend(cluster, objects.resource, validate=fine)
+    backend = CustomRuleBackend(cluster, objects.resource, validate=no_problems)
     first = await backend.list(objects.namespace, limit=2, cursor=None)
     objects.apply("r9", [{"name": "g", "rules": []}])
     objects.compact()
     second = await backend.list(objects.namespace, limit=500, cursor=first.next_cursor)
     found = [each.object_name for each in (*first.rules, *second.rules)]
     assert found == ["r0", "r1", "r2", "r3", "r4", "r5", "r9"]
-    own_cluster.restart()  # what the API server itself remembers goes with it
+    own_cluster.restart()  # clears the API server's watch cache
     events = cluster.watch(objects.resource.path(objects.namespace), resource_version=first.rules[0].version)
     async with asyncio.timeout(20), aclosing(events):
         with pytest.raises(Gone):
             await anext(events)
 
 
-async def begin(cluster: Cluster, path: str) -> str:
+async def current_version(cluster: Cluster, path: str) -> str:
     """The version to watch from."""
     listed: Any = await cluster.request("GET", path, query={"limit": "1"})
     return str(listed["metadata"]["resourceVersion"])
 
 
-async def test_a_watch_tells_what_happens(
+async def test_a_watch_yields_the_changes(
     cluster: Cluster, backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Kubernetes API concepts, "Efficient detection of changes"."""
     path = objects.resource.path(objects.namespace)
-    version = await begin(cluster, path)
+    version = await current_version(cluster, path)
     await backend.apply(make_rule(), Absent(), dry_run=False)
     await backend.apply(make_rule(expr="up == 1"), Anything(), dry_run=False)
     await backend.delete(make_rule().ref, Anything(), dry_run=False)
@@ -180,10 +178,10 @@ async def test_a_watch_tells_what_happens(
     assert [each.kind for each in seen] == ["ADDED", "MODIFIED", "DELETED"]
 
 
-async def test_a_watch_that_drops_is_told(kube_cluster: Any, cluster: Cluster, objects: Any) -> None:
-    """A watch that ends for want of a server is no watch that has ended."""
+async def test_a_lost_watch_raises(kube_cluster: Any, cluster: Cluster, objects: Any) -> None:
+    """A watch whose server disappears does not just end."""
     path = objects.resource.path(objects.namespace)
-    version = await begin(cluster, path)
+    version = await current_version(cluster, path)
     events = cluster.watch(path, resource_version=version)
     async with aclosing(events):
         objects.apply("r", [])
@@ -194,11 +192,11 @@ async def test_a_watch_that_drops_is_told(kube_cluster: Any, cluster: Cluster, o
                 await anext(events)
 
 
-async def test_watches_take_no_turn(open_kube: Any, kube_cluster: Any, objects: Any) -> None:
+async def test_watches_need_no_slot(open_kube: Any, kube_cluster: Any, objects: Any) -> None:
     """The setting `max_concurrent` bounds requests; a watch lasts minutes."""
     cluster = await open_kube(kube_cluster.kubeconfig, max_concurrent=1)
     path = objects.resource.path(objects.namespace)
-    version = await begin(cluster, path)
+    version = await current_version(cluster, path)
     objects.apply("r", [])
     one, two = (cluster.watch(path, resource_version=version) for _ in range(2))
     async with asyncio.timeout(20), aclosing(one), aclosing(two):

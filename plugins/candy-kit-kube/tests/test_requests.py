@@ -1,4 +1,4 @@
-"""What an API server, or something in its place, can do to a request: each gets one truthful error."""
+"""Error responses and broken connections: each leads to one specific error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "very-secret-token-of-the-agent"
 USER = {"token": SECRET}
 
 
-def status(code: int, reason: str = "", message: str = "the server's own words", **details: Any) -> dict[str, Any]:
+def status(code: int, reason: str = "", message: str = "the server's message", **details: Any) -> dict[str, Any]:
     """A Status as the API server sends it."""
     return {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
 
@@ -39,25 +39,25 @@ def status(code: int, reason: str = "", message: str = "the server's own words",
 @pytest.mark.parametrize(
     ("code", "body", "kind", "words"),
     [
-        (400, status(400, "BadRequest"), Invalid, "own words"),
+        (400, status(400, "BadRequest"), Invalid, "server's message"),
         (401, status(401, "Unauthorized"), Unauthenticated, "credential"),
         (403, status(403, "Forbidden", 'cannot list resource "pods"'), Forbidden, 'cannot list resource "pods"'),
-        (404, status(404, "NotFound", name="x"), NotFound, "own words"),
+        (404, status(404, "NotFound", name="x"), NotFound, "server's message"),
         (404, b"404 page not found\n", BackendUnavailable, "CustomResourceDefinition things.example.com"),
         (404, status(404, "NotFound"), BackendUnavailable, "CustomResourceDefinition things.example.com"),
-        (409, status(409, "AlreadyExists", name="x"), Exists, "own words"),
-        (409, status(409, "Conflict", name="x"), Stale, "own words"),
-        (409, status(409, "Whatever", name="x"), Conflict, "own words"),
-        (410, status(410, "Expired"), Gone, "own words"),
-        (413, status(413, "RequestEntityTooLarge"), Invalid, "own words"),
+        (409, status(409, "AlreadyExists", name="x"), Exists, "server's message"),
+        (409, status(409, "Conflict", name="x"), Stale, "server's message"),
+        (409, status(409, "Whatever", name="x"), Conflict, "server's message"),
+        (410, status(410, "Expired"), Gone, "server's message"),
+        (413, status(413, "RequestEntityTooLarge"), Invalid, "server's message"),
         (422, status(422, "Invalid", causes=[{"field": "spec.a", "message": "bad"}]), Invalid, r"\$\.spec\.a: bad"),
         (400, status(400, "BadRequest", 'strict decoding error: unknown field "spec.x"'), Invalid, r"\$\.spec\.x"),
         (403, status(403, "", 'admission webhook "w" denied the request: no team'), Invalid, "no team"),
         (500, status(500, "InternalError", "failed calling webhook"), BackendUnavailable, "failed calling webhook"),
-        (500, b"<html>oops</html>", BackendUnavailable, "answered 500 without a word"),
+        (500, b"<html>oops</html>", BackendUnavailable, "returned 500 and no reason"),
         (502, b"", BackendUnavailable, "502"),
-        (503, status(503, "ServiceUnavailable"), BackendUnavailable, "own words"),
-        (504, status(504, "Timeout"), BackendUnavailable, "own words"),
+        (503, status(503, "ServiceUnavailable"), BackendUnavailable, "server's message"),
+        (504, status(504, "Timeout"), BackendUnavailable, "server's message"),
         (302, b"", BackendUnavailable, "302"),
         (200, b"<html>log in</html>", BackendUnavailable, "not JSON"),
     ],
@@ -79,14 +79,14 @@ async def test_every_status_is_one_kind_of_error(
     assert len(server.requests) == 1
 
 
-async def test_429_is_tried_again_as_told_and_then_told(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """Contract §1: 429 … with `Retry-After`; the API server's priority and fairness sends it to whoever may go on."""
-    refusals = 2
+async def test_429_is_retried_after_retry_after_and_then_raised(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """Contract §1: 429 … with `Retry-After`; the API server's priority and fairness sends it."""
+    rejections = 2
 
     async def answer(peer: Any) -> None:
-        nonlocal refusals
-        refusals -= 1
-        if refusals >= 0:
+        nonlocal rejections
+        rejections -= 1
+        if rejections >= 0:
             await peer.answer(status(429), "429 Too Many Requests", extra="Retry-After: 0\r\n")
         else:
             await peer.answer({"fine": True})
@@ -95,15 +95,17 @@ async def test_429_is_tried_again_as_told_and_then_told(serve: Any, kubeconfig: 
     cluster = await open_kube(kubeconfig(server.url))
     assert await cluster.request("PATCH", "/x", body={"a": 1}) == {"fine": True}
     assert [request.body for request in server.requests] == [b'{"a":1}'] * 3
-    refusals = 1000
+    rejections = 1000
     server.requests.clear()
     with pytest.raises(Overloaded):
         await cluster.request("GET", "/x")
-    assert 1 < len(server.requests) < 10, "a bounded number of times"
+    assert 1 < len(server.requests) < 10, "a limited number of times"
 
 
-async def test_a_429_that_says_to_wait_too_long_is_told_at_once(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """Nobody waits for longer than the call may take; who asked is told how long."""
+async def test_a_429_with_a_long_retry_after_is_raised_immediately(
+    serve: Any, kubeconfig: Write, open_kube: Any
+) -> None:
+    """No wait exceeds the call's timeout; the error has the time to wait."""
 
     async def answer(peer: Any) -> None:
         await peer.answer(status(429, retryAfterSeconds=77), "429 Too Many Requests")
@@ -120,7 +122,7 @@ async def hangs(peer: Any) -> None:
     await asyncio.Event().wait()
 
 
-async def hangs_half_way(peer: Any) -> None:
+async def hangs_in_the_body(peer: Any) -> None:
     await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
     await asyncio.Event().wait()
 
@@ -133,7 +135,7 @@ async def closes(peer: Any) -> None:
     peer.writer.close()
 
 
-async def breaks_off(peer: Any) -> None:
+async def truncates(peer: Any) -> None:
     await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
     peer.writer.close()
 
@@ -143,35 +145,35 @@ async def speaks_no_http(peer: Any) -> None:
     peer.writer.close()
 
 
-async def repeats_what_no_header_may_hold(peer: Any) -> None:
+async def returns_an_invalid_header(peer: Any) -> None:
     await peer.send(f"HTTP/1.1 200 OK\r\nX-Yours: {peer.request.headers['authorization']}\0\r\n\r\n".encode())
     peer.writer.close()
 
 
-async def errs_for_ever(peer: Any) -> None:
+async def sends_an_endless_error(peer: Any) -> None:
     await peer.send(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         await peer.send(b"10000\r\n" + b" " * 65536 + b"\r\n")
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [
         hangs,
-        hangs_half_way,
+        hangs_in_the_body,
         resets,
         closes,
-        breaks_off,
+        truncates,
         speaks_no_http,
-        repeats_what_no_header_may_hold,
-        errs_for_ever,
+        returns_an_invalid_header,
+        sends_an_endless_error,
     ],
 )
-async def test_whatever_breaks_is_a_backend_that_is_unavailable(
-    serve: Any, kubeconfig: Write, open_kube: Any, behaviour: Any
+async def test_a_broken_response_is_backend_unavailable(
+    serve: Any, kubeconfig: Write, open_kube: Any, behavior: Any
 ) -> None:
     """Contract §5: a backend without its cluster is 503 `backend_unavailable`; every call is bounded in time."""
-    server = await serve(behaviour)
+    server = await serve(behavior)
     cluster = await open_kube(kubeconfig(server.url, user=USER), timeout=0.3)
     for method in ("GET", "PATCH"):
         with pytest.raises(BackendUnavailable) as caught:
@@ -185,7 +187,7 @@ async def test_whatever_breaks_is_a_backend_that_is_unavailable(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_an_answer_over_the_bound_is_not_read(
+async def test_a_response_over_the_limit_is_not_read(
     serve: Any, kubeconfig: Write, open_kube: Any, chunked: bool
 ) -> None:
     """Contract §7: `CANDY_MAX_ANSWER` a backend's answer."""
@@ -203,19 +205,17 @@ async def test_an_answer_over_the_bound_is_not_read(
         await cluster.request("GET", "/x")
 
 
-async def test_no_more_requests_are_under_way_than_the_setting_says(
-    serve: Any, kubeconfig: Write, open_kube: Any
-) -> None:
-    """The setting `max_concurrent`; connections are kept and used again."""
-    under_way, most = 0, 0
+async def test_max_concurrent_bounds_the_requests_in_flight(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """The setting `max_concurrent`; connections are reused."""
+    in_flight, most = 0, 0
 
     async def answer(peer: Any) -> None:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
         for _ in range(5):
             await asyncio.sleep(0)
-        under_way -= 1
+        in_flight -= 1
         await peer.answer({})
 
     server = await serve(answer)
@@ -225,30 +225,30 @@ async def test_no_more_requests_are_under_way_than_the_setting_says(
     assert server.open == 3
 
 
-async def test_who_gets_no_turn_in_time_is_told_so(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """Every call is bounded in time, the waiting for a turn among it."""
-    asked = asyncio.Event()
+async def test_a_call_without_a_free_slot_times_out(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """The timeout of a call includes the wait for a request slot."""
+    received = asyncio.Event()
 
     async def answer(peer: Any) -> None:
-        asked.set()
+        received.set()
         await asyncio.Event().wait()
 
     cluster = await open_kube(kubeconfig((await serve(answer)).url), max_concurrent=1)
     first = asyncio.ensure_future(cluster.request("GET", "/x", timeout=60))
-    await asked.wait()
-    with pytest.raises(Overloaded, match=r"no turn .* within 0\.2 s"):
+    await received.wait()
+    with pytest.raises(Overloaded, match=r"no slot .* within 0\.2 s"):
         await cluster.request("GET", "/x", timeout=0.2)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
 
 
-async def test_a_cancel_in_mid_call_leaves_nothing_behind(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """The port: whoever cancels a call leaves nothing of it running; the turn is free again."""
-    asked = asyncio.Event()
+async def test_a_canceled_call_leaves_nothing_behind(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """The port: nothing of a canceled call keeps running; its slot is free again."""
+    received = asyncio.Event()
 
     async def answer(peer: Any) -> None:
         if "hang" in peer.request.line:
-            asked.set()
+            received.set()
             await asyncio.Event().wait()
         await peer.answer({})
 
@@ -256,7 +256,7 @@ async def test_a_cancel_in_mid_call_leaves_nothing_behind(serve: Any, kubeconfig
     cluster = await open_kube(kubeconfig(server.url), max_concurrent=1)
     before = asyncio.all_tasks()
     call = asyncio.ensure_future(cluster.request("GET", "/hang"))
-    await asked.wait()
+    await received.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -267,18 +267,18 @@ async def test_a_cancel_in_mid_call_leaves_nothing_behind(serve: Any, kubeconfig
     await eventually(closed)
     assert await cluster.request("GET", "/x") == {}
     gc.collect()
-    mine = [each for each in asyncio.all_tasks() - before if "candy" in repr(each.get_coro())]
-    assert mine == []
+    left = [each for each in asyncio.all_tasks() - before if "candy" in repr(each.get_coro())]
+    assert left == []
 
 
-async def test_no_error_log_or_repr_holds_the_credential(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
-    """House of the contract, §1: no body carries a secret. Some proxies repeat what they were sent, to help."""
+async def test_no_error_log_or_repr_contains_the_credential(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
+    """Contract §1: no body carries a secret. Some proxies repeat the request in their responses."""
 
     async def repeats(peer: Any) -> None:
-        said = json.dumps(dict(peer.request.headers))
+        headers = json.dumps(dict(peer.request.headers))
         code = int(peer.request.line.split()[1].strip("/"))
-        assert SECRET in said
-        await peer.answer(status(code, message=said, causes=[{"field": "a", "message": said}]), f"{code} No")
+        assert SECRET in headers
+        await peer.answer(status(code, message=headers, causes=[{"field": "a", "message": headers}]), f"{code} No")
 
     with structlog.testing.capture_logs() as logs:
         cluster = await open_kube(kubeconfig((await serve(repeats)).url, user=USER))
@@ -286,16 +286,16 @@ async def test_no_error_log_or_repr_holds_the_credential(serve: Any, kubeconfig:
             with pytest.raises(CandyError) as caught:
                 await cluster.request("GET", f"/{code}")
             assert SECRET not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
-        connection = await cluster._session.connections.current()
+        connection = await cluster._session.connections.get()
     assert SECRET in connection.authorization
     shown = [repr(each) for each in (connection, cluster, vars(cluster), vars(cluster._session.connections), logs)]
     assert [each for each in shown if SECRET in each] == []
 
 
-async def test_a_request_is_json_with_the_agents_name_and_its_query(
+async def test_a_request_has_the_path_query_headers_and_json_body(
     serve: Any, kubeconfig: Write, open_kube: Any
 ) -> None:
-    """And a base path of the server's address is kept, as some gateways have it."""
+    """A base path in the server's address is kept: some gateways have one."""
 
     async def answer(peer: Any) -> None:
         await peer.answer(b"")
@@ -314,9 +314,7 @@ async def test_a_request_is_json_with_the_agents_name_and_its_query(
     assert json.loads(request.body) == {"ü": 1}
 
 
-async def test_pages_follow_the_token_and_shrink_where_they_are_too_large(
-    serve: Any, kubeconfig: Write, open_kube: Any
-) -> None:
+async def test_pages_follow_the_token_and_shrink_if_too_large(serve: Any, kubeconfig: Write, open_kube: Any) -> None:
     """Kubernetes API concepts, "Retrieving large results sets in chunks"; the limit may change from page to page."""
     items = [{"n": n, "fill": "x" * 900} for n in range(30)]
 
@@ -335,10 +333,10 @@ async def test_pages_follow_the_token_and_shrink_where_they_are_too_large(
         [page async for page in tiny.pages("/x", limit=20)]
 
 
-async def test_a_list_goes_on_in_newer_data_where_its_token_is_over(
+async def test_a_list_continues_in_newer_data_after_its_token_has_expired(
     serve: Any, kubeconfig: Write, open_kube: Any
 ) -> None:
-    """Kubernetes API concepts: with 410 comes a token to go on with; without one the list has to be begun anew."""
+    """Kubernetes API concepts: a 410 may have a new token; without one the list has to be started again."""
     offered: dict[str, str] = {"continue": "new"}
 
     async def answer(peer: Any) -> None:

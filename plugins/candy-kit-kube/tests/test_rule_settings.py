@@ -1,4 +1,4 @@
-"""Labels of objects that no cluster would take are refused with the settings, and not with the first rule."""
+"""Invalid labels are rejected with the settings, and not with the first rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from candy_core import Invalid, params_reader
-from candy_kit_kube.rule_settings import RuleObjectSettings
+from candy_kit_kube import RuleObjectSettings
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from candy_kit_kube.rule_settings import RuleObjectSettings
         {"": "b"},
     ],
 )
-def test_labels_that_kubernetes_refuses_are_refused(labels: Any) -> None:
+def test_labels_that_kubernetes_rejects_are_rejected(labels: Any) -> None:
     with pytest.raises(Invalid, match="expected labels"):
         params_reader.read({"labels": labels}, RuleObjectSettings)
 
 
-def test_the_label_that_says_who_keeps_an_object_is_not_for_the_settings() -> None:
+def test_the_managed_by_label_may_not_be_set() -> None:
     with pytest.raises(Invalid, match="managed-by"):
         params_reader.read({"labels": {"app.kubernetes.io/managed-by": "me"}}, RuleObjectSettings)
 
 
 @pytest.mark.parametrize("labels", [{}, {"release": "stack"}, {"example.com/team": ""}, {"A_b.c-d": "1.2_x-Y"}])
-def test_labels_that_kubernetes_takes_are_taken(labels: Any) -> None:
+def test_valid_labels_are_accepted(labels: Any) -> None:
     assert params_reader.read({"labels": labels}, RuleObjectSettings).labels == labels

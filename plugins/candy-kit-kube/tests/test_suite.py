@@ -1,4 +1,4 @@
-"""The contract suite of rule backends, over both ways in which an API server may treat a list of groups."""
+"""The contract suite of rule backends, for both ways in which an API server may treat a list of groups."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from candy_core.testing.rule_backend import BadRule, RuleBackendSuite, Subject
 from candy_core.testing.rule_backend.subject import Groups
 from candy_kit_kube import ClusterSettings, CustomRuleBackend, RuleResource, object_name, open_cluster
 
-SECRET = "a-token-that-nobody-takes"
+SECRET = "a-token-that-is-not-accepted"
 
 
 async def validate(rule: Rule) -> Sequence[Problem]:
-    """As little as a backend of one's own may want to know."""
+    """A minimal validation."""
     return [Problem(f"$.groups[{n}].name", "is required") for n, each in enumerate(rule.groups) if not each.get("name")]
 
 
 def subject_of(kube_cluster: Any, namespaces: tuple[str, str], resource: RuleResource, folder: Path) -> Subject:
-    """A backend over this resource, and how to go behind its back."""
+    """A backend over this resource, and ways to change its objects as another client."""
     api = kube_cluster.api
 
     @asynccontextmanager
@@ -46,7 +46,7 @@ def subject_of(kube_cluster: Any, namespaces: tuple[str, str], resource: RuleRes
         await asyncio.to_thread(apply, ref.name, ref.namespace, groups, "helm")
 
     async def change(ref: RuleRef, groups: Groups) -> None:
-        # Under the agent's own name: that the version has changed is then all that tells it.
+        # As the agent's own field manager: only the changed version reveals it.
         await asyncio.to_thread(
             api.request,
             "PATCH",
@@ -89,7 +89,7 @@ def subject_of(kube_cluster: Any, namespaces: tuple[str, str], resource: RuleRes
 
 @pytest.fixture
 def two_namespaces(kube_cluster: Any, kube_namespace: str) -> Iterator[tuple[str, str]]:
-    """That of the test, and another."""
+    """The test's namespace, and another."""
     other = kube_cluster.create_namespace()
     yield kube_namespace, other
     kube_cluster.delete_namespace(other)

@@ -1,4 +1,4 @@
-"""Fields that the cluster's definition does not know: named before anything is written, never lost in silence."""
+"""Fields that the cluster's definition does not have: named before anything is written, never silently lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from candy_core import Absent, Anything, Invalid, Problem, Rule, RuleRef, Version
 from candy_kit_kube import Cluster, CustomRuleBackend
-from candy_kit_kube.field_paths import Foreign, KnownShapes, Missing, compare, shapes
+from candy_kit_kube.field_paths import KnownFields, Missing, Unrequested, compare, field_shapes
 from candy_kit_kube.problem_paths import rule_problems
 from candy_testbed import eventually
 
@@ -45,10 +45,10 @@ async def test_an_unknown_field_is_named_and_nothing_is_written(
     assert await backend.get(made.rule.ref) == made
 
 
-async def test_what_the_api_server_refuses_is_said_with_the_paths_of_a_rule_file(
+async def test_problems_from_the_api_server_have_the_paths_of_a_rule_file(
     backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule
 ) -> None:
-    """Contract §5: `$.groups[0].rules[1].expr`, though this API server names fields without their places."""
+    """Contract §5: `$.groups[0].rules[1].expr`, although this API server names fields without indices."""
     with pytest.raises(Invalid) as caught:
         await backend.apply(make_rule("r", "", *GROUPS), Absent(), dry_run=True)
     assert sorted(paths(caught.value)) == ["$.groups[1].rules[0].for", "$.groups[1].rules[1].expr"]
@@ -58,51 +58,51 @@ async def test_what_the_api_server_refuses_is_said_with_the_paths_of_a_rule_file
     assert sorted(paths(caught.value)) == ["$.groups[1].interval", "$.groups[1].rules[0].labels.severity"]
 
 
-async def test_two_groups_of_one_name_are_refused(
+async def test_two_groups_with_one_name_are_rejected(
     backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
-    """Lists with keys take each key once; what this API server calls a fault of its own (500) is the rule's."""
+    """Lists with keys have each key once; this API server returns 500 for a duplicate, but the rule is wrong."""
     for each in (backend, vm_backend):
         with pytest.raises(Invalid, match=r"\$\.groups"):
             await each.apply(make_rule("r", "", GROUPS[0], GROUPS[0]), Absent(), dry_run=False)
     assert objects.names() == []
 
 
-async def test_a_create_is_one_request_where_the_fields_are_known(
+async def test_a_create_is_one_request_if_the_fields_are_known(
     cluster: Cluster, objects: Any, make_rule: MakeRule
 ) -> None:
-    """One call a rule in a sync of thousands: which fields are kept is learned, not asked for each time."""
-    asked: list[tuple[str, bool]] = []
+    """For a sync of thousands of rules: the backend learns which fields are kept, and does not check each time."""
+    sent: list[tuple[str, bool]] = []
 
     class Counting:
         async def request(self, method: str, path: str, **more: Any) -> Any:
-            asked.append((method, "dryRun" in more.get("query", {})))
+            sent.append((method, "dryRun" in more.get("query", {})))
             return await cluster.request(method, path, **more)
 
-    async def fine(rule: Rule) -> tuple[()]:
+    async def no_problems(rule: Rule) -> tuple[()]:
         return ()
 
-    backend = CustomRuleBackend(Counting(), objects.resource, validate=fine)  # type: ignore[arg-type]
+    backend = CustomRuleBackend(Counting(), objects.resource, validate=no_problems)  # type: ignore[arg-type]
     await backend.apply(make_rule("a"), Absent(), dry_run=False)
-    assert asked == [("PATCH", True), ("PATCH", False)]
-    asked.clear()
+    assert sent == [("PATCH", True), ("PATCH", False)]
+    sent.clear()
     await backend.apply(make_rule("b", "up == 1"), Absent(), dry_run=False)
-    assert asked == [("PATCH", False)]
-    asked.clear()
+    assert sent == [("PATCH", False)]
+    sent.clear()
     await backend.apply(make_rule("c", "", GROUPS[0]), Absent(), dry_run=False)
-    assert asked == [("PATCH", False)], "fewer fields are known as well"
-    asked.clear()
+    assert sent == [("PATCH", False)], "fewer fields are known as well"
+    sent.clear()
     more = {"name": "g", "interval": "1m", "rules": [{"alert": "A", "expr": "a", "labels": {"team": "x"}}]}
     await backend.apply(make_rule("d", "", more), Absent(), dry_run=False)
-    assert asked == [("PATCH", True), ("PATCH", False)], "a field that was never seen is asked for"
+    assert sent == [("PATCH", True), ("PATCH", False)], "an unknown field is checked"
 
 
-async def test_a_definition_that_forgets_a_field_later_costs_no_rule(
+async def test_a_definition_that_later_drops_a_field_loses_no_rule(
     third: Any, third_backend: CustomRuleBackend, kube_cluster: Any, kube_namespace: str
 ) -> None:
-    """Contract §5: a pruned field is an error. What was learned may be over; what was written then is taken back."""
+    """Contract §5: a pruned field is an error. If the definition has changed, the new object is deleted again."""
 
-    async def fine(rule: Rule) -> tuple[()]:
+    async def no_problems(rule: Rule) -> tuple[()]:
         return ()
 
     def rule(name: str, *groups: Any) -> Rule:
@@ -144,30 +144,30 @@ GROUP = st.fixed_dictionaries({"name": st.sampled_from("xyz")}, optional={"a": J
 
 
 @given(groups=st.lists(GROUP, max_size=4))
-def test_what_came_back_as_it_was_sent_has_no_differences(groups: Any) -> None:
-    """Whatever the groups are, and in whatever order groups of different names come back."""
+def test_unchanged_groups_have_no_differences(groups: Any) -> None:
+    """For any groups, and for groups with different names in any order."""
     assert list(compare(groups, groups)) == []
     names = [each["name"] for each in groups]
     if len(set(names)) == len(names):
         assert list(compare(groups, groups[::-1])) == []
-    known = KnownShapes()
-    assert known.cover(groups) == (not shapes(groups))
+    known = KnownFields()
+    assert known.contains(groups) == (not field_shapes(groups))
     known.learn(groups)
-    assert known.cover(groups)
-    assert known.cover(groups[1:])
+    assert known.contains(groups)
+    assert known.contains(groups[1:])
 
 
 @given(groups=st.lists(GROUP, min_size=1, max_size=3), data=st.data())
-def test_a_field_taken_away_is_found(groups: Any, data: st.DataObject) -> None:
-    """And so is one that was put in."""
+def test_a_missing_field_is_found(groups: Any, data: st.DataObject) -> None:
+    """And so is an additional one."""
     index = data.draw(st.integers(0, len(groups) - 1))
     wanted = [dict(each) for each in groups]
     wanted[index]["lost"] = 1
     (missing,) = compare(wanted, groups)
     assert missing == Missing(path=f"$.groups[{index}].lost")
-    (foreign,) = compare(groups, wanted)
-    assert isinstance(foreign, Foreign)
-    assert foreign.shown == f"$.groups[{index}].lost"
+    (added,) = compare(groups, wanted)
+    assert isinstance(added, Unrequested)
+    assert added.shown == f"$.groups[{index}].lost"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_field_taken_away_is_found(groups: Any, data: st.DataObject) -> None:
     [
         ("$.spec.groups[0].rules[0].expr", "bad", ["$.groups[0].rules[0].expr"]),
         ('$.spec.groups[name="second"].rules[0].for', "bad", ["$.groups[1].rules[0].for"]),
-        ('$.spec.groups[name="nobody"].for', "bad", ['$.groups[name="nobody"].for']),
+        ('$.spec.groups[name="unknown"].for', "bad", ['$.groups[name="unknown"].for']),
         ("$.spec.groups.rules.expr", "Required value", ["$.groups[1].rules[1].expr"]),
         ("$.spec.groups.rules.for", 'Invalid value: "zz": should match', ["$.groups[1].rules[0].for"]),
         ("$.spec.groups.rules.expr", "says nothing", ["$.groups[0].rules[0].expr", "$.groups[1].rules[0].expr"]),
@@ -186,24 +186,26 @@ def test_a_field_taken_away_is_found(groups: Any, data: st.DataObject) -> None:
         ("$.<nil>", "bad", ["$"]),
     ],
 )
-def test_paths_of_the_api_server_become_those_of_a_rule_file(path: str, message: str, expected: list[str]) -> None:
+def test_paths_of_the_api_server_are_converted_to_those_of_a_rule_file(
+    path: str, message: str, expected: list[str]
+) -> None:
     """Contract §5: `$.groups[0].rules[1].expr`."""
     assert [problem.path for problem in rule_problems([Problem(path, message)], GROUPS)] == expected
 
 
-def test_a_problem_without_a_place_is_told_only_where_there_is_no_other() -> None:
-    """The API server says the same twice, once without saying where."""
+def test_a_problem_without_a_path_is_kept_only_if_there_is_no_other() -> None:
+    """The API server reports the same problem twice, once without a path."""
     both = [Problem("$.<nil>", "b"), Problem("$.spec.groups[0].name", "a"), Problem("$.spec.groups[0].name", "a")]
     assert rule_problems(both, GROUPS) == (Problem("$.groups[0].name", "a"),)
     assert rule_problems(both[:1], GROUPS) == (Problem("$", "b"),)
 
 
-async def test_defaults_of_the_definition_are_nobodys_and_no_conflict(
+async def test_defaults_of_the_definition_are_not_a_conflict(
     third: Any, third_backend: CustomRuleBackend, kube_namespace: str
 ) -> None:
-    """A definition may fill in what is left out; that is not somebody else's field."""
+    """A definition may set defaults; they belong to no field manager."""
 
-    async def fine(rule: Rule) -> tuple[()]:
+    async def no_problems(rule: Rule) -> tuple[()]:
         return ()
 
     third("name", interval={"type": "string", "default": "1m"})

@@ -1,4 +1,4 @@
-"""Writing against a real API server: of racing writers one wins, and nobody is overwritten unawares."""
+"""Writing to a real API server: of concurrent writers one succeeds, and no change is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANNOTATION = "candy-agent.io/name"
 
 
 async def outcomes(*calls: Any) -> list[StoredRule | BaseException]:
-    """What becomes of calls that are made at once."""
+    """The results of concurrent calls."""
     found: list[StoredRule | BaseException] = await asyncio.gather(*calls, return_exceptions=True)
     return found
 
@@ -41,20 +41,20 @@ async def test_a_rule_is_created_and_read_back(backend: CustomRuleBackend, make_
     made = await backend.apply(rule, Absent(), dry_run=False)
     assert (made.object_name, made.managed, made.rule) == ("highcpuusage", True, rule)
     assert await backend.get(rule.ref) == made
-    there = objects.get("highcpuusage")
-    assert there["metadata"]["annotations"][ANNOTATION] == "HighCPUUsage"
-    assert there["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "candy-agent"}
-    assert [(each["manager"], each["operation"]) for each in there["metadata"]["managedFields"]] == [
+    stored = objects.get("highcpuusage")
+    assert stored["metadata"]["annotations"][ANNOTATION] == "HighCPUUsage"
+    assert stored["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "candy-agent"}
+    assert [(each["manager"], each["operation"]) for each in stored["metadata"]["managedFields"]] == [
         ("candy-agent", "Apply")
     ]
-    assert made.version == there["metadata"]["resourceVersion"]
+    assert made.version == stored["metadata"]["resourceVersion"]
     assert made.created_at is not None
     assert made.updated_at is not None
     assert made.updated_at >= made.created_at
 
 
-async def test_every_character_comes_back_as_it_was_sent(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
-    """What is applied is read as YAML, which folds U+0085 and U+2028 and refuses other characters that JSON allows.
+async def test_every_character_is_stored_unchanged(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+    """The body of an apply is parsed as YAML, which folds U+0085 and U+2028 and rejects characters that JSON allows.
 
     Contract §1: "Non-ASCII is sent as is"; §5: "the original stands in an annotation".
     """
@@ -68,22 +68,24 @@ async def test_every_character_comes_back_as_it_was_sent(backend: CustomRuleBack
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_of_racing_creates_one_succeeds(
+async def test_of_concurrent_creates_one_succeeds(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any, known: bool
 ) -> None:
     """Contract §5: every apply with a resourceVersion, for a create one that cannot match; 409 `exists`."""
-    if known:  # then a create is one request, without a dry run before it
+    if known:  # then a create is one request, without a dry run
         await backend.apply(make_rule("first"), Absent(), dry_run=False)
     found = await outcomes(
-        *(backend.apply(make_rule("raced", f"up == {n}"), Absent(), dry_run=False) for n in range(12))
+        *(backend.apply(make_rule("concurrent", f"up == {n}"), Absent(), dry_run=False) for n in range(12))
     )
     won = [each for each in found if isinstance(each, StoredRule)]
     assert len(won) == 1
     assert [type(each) for each in found if each is not won[0]] == [Exists] * 11
-    assert objects.get("raced")["spec"]["groups"] == list(won[0].rule.groups)
+    assert objects.get("concurrent")["spec"]["groups"] == list(won[0].rule.groups)
 
 
-async def test_of_racing_updates_one_succeeds(backend: CustomRuleBackend, make_rule: MakeRule, objects: Any) -> None:
+async def test_of_concurrent_updates_one_succeeds(
+    backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
+) -> None:
     """Contract §5: every apply with a resourceVersion (of what was read); 409 `stale`."""
     made = await backend.apply(make_rule(), Absent(), dry_run=False)
     expect = Version(made.version)
@@ -95,10 +97,10 @@ async def test_of_racing_updates_one_succeeds(backend: CustomRuleBackend, make_r
     assert won[0].version != made.version
 
 
-async def test_an_update_of_whatever_is_there_gets_through_while_others_write(
+async def test_an_update_without_a_version_succeeds_while_others_write(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
-    """The port: `Anything` is replaced, or made where there is nothing."""
+    """The port: with `Anything` the rule is replaced, or created."""
     first, second = await asyncio.gather(
         *(backend.apply(make_rule(expr=f"up == {n}"), Anything(), dry_run=False) for n in (1, 2))
     )
@@ -106,7 +108,7 @@ async def test_an_update_of_whatever_is_there_gets_through_while_others_write(
     assert objects.get("highcpu")["spec"]["groups"][0]["rules"][0]["expr"] in ("up == 1", "up == 2")
 
 
-async def test_an_old_version_is_stale_and_a_rule_that_is_not_there_not_found(
+async def test_an_old_version_is_stale_and_a_missing_rule_is_not_found(
     backend: CustomRuleBackend, make_rule: MakeRule
 ) -> None:
     """Contract §5: 404; 409 `stale` if `resource_version` is given and old."""
@@ -123,7 +125,7 @@ async def test_an_old_version_is_stale_and_a_rule_that_is_not_there_not_found(
 async def test_an_update_replaces_groups_fields_and_annotations(
     backend: CustomRuleBackend, vm_backend: CustomRuleBackend, make_rule: MakeRule
 ) -> None:
-    """What the agent applied and does not apply any more goes."""
+    """Fields that the agent no longer applies are removed."""
     alert = {"alert": "Down", "expr": "up == 0"}
     more = [{"name": "a", "interval": "30s", "rules": [{**alert, "for": "5m"}]}, {"name": "b", "rules": [alert]}]
     less = [{"name": "a", "rules": [alert]}]
@@ -135,7 +137,7 @@ async def test_an_update_replaces_groups_fields_and_annotations(
         assert await each.get(made.rule.ref) == changed
 
 
-async def test_two_names_that_meet_in_one_object_exist(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+async def test_two_names_that_map_to_one_object_exist(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
     """Contract §5: two names that meet in one object are a 409 `exists`; GET by the other name is 404."""
     await backend.apply(make_rule("HighCPU"), Absent(), dry_run=False)
     for expect in (Absent(), Anything()):
@@ -149,7 +151,7 @@ async def test_two_names_that_meet_in_one_object_exist(backend: CustomRuleBacken
     assert (await backend.get(make_rule("HighCPU").ref)).rule == make_rule("HighCPU")
 
 
-async def test_what_the_agent_does_not_manage_is_read_and_stays_as_it_is(
+async def test_an_unmanaged_object_is_read_and_never_changed(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Contract §5: what the agent does not manage it reads, but neither changes nor deletes: 403 `not_managed`."""
@@ -169,17 +171,17 @@ async def test_what_the_agent_does_not_manage_is_read_and_stays_as_it_is(
     assert objects.get("kube.node-rules") == before
 
 
-async def test_a_copy_of_a_managed_object_is_nobodys_rule(
+async def test_a_copy_of_a_managed_object_is_not_managed(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
-    """Two objects would go by one name, and a prune could not tell them apart."""
+    """Two objects would have one name, and a prune could not tell them apart."""
     labels = {"app.kubernetes.io/managed-by": "candy-agent"}
     objects.apply("copy", [], labels=labels, annotations={ANNOTATION: "HighCPU"})
     copied = await backend.get(make_rule("copy").ref)
     assert (copied.managed, copied.rule.ref.name) == (False, "copy")
 
 
-async def test_a_dry_run_writes_nothing_and_tells_the_same(
+async def test_a_dry_run_writes_nothing_and_has_the_same_result(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Contract §5: POST, PUT, DELETE and sync take `dry_run`."""
@@ -196,7 +198,7 @@ async def test_a_dry_run_writes_nothing_and_tells_the_same(
     assert objects.get("highcpu") == before
 
 
-async def test_a_delete_gives_what_was_there_and_then_finds_nothing(
+async def test_a_delete_returns_the_rule_and_a_second_one_finds_nothing(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Contract §5: 200 the rule deleted; 404."""
@@ -208,10 +210,10 @@ async def test_a_delete_gives_what_was_there_and_then_finds_nothing(
             await backend.delete(made.rule.ref, expect, dry_run=False)
 
 
-async def test_of_racing_deletes_and_updates_nothing_is_lost(
+async def test_of_a_concurrent_delete_and_update_one_succeeds(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
-    """Contract §5: every delete with uid and version as preconditions; an apply makes nothing anew that was deleted."""
+    """Contract §5: every delete with uid and version as preconditions; an apply does not recreate a deleted object."""
     for n in range(8):
         made = await backend.apply(make_rule(expr="up == 0"), Absent(), dry_run=False)
         expect = Version(made.version)
@@ -219,13 +221,13 @@ async def test_of_racing_deletes_and_updates_nothing_is_lost(
             backend.delete(made.rule.ref, expect, dry_run=False),
             backend.apply(make_rule(expr=f"up == {n + 1}"), expect, dry_run=False),
         )
-        lost = [each for each in found if isinstance(each, CandyError)]
-        assert [type(each) in (Stale, NotFound) for each in lost] == [True], found
+        failed = [each for each in found if isinstance(each, CandyError)]
+        assert [type(each) in (Stale, NotFound) for each in failed] == [True], found
         assert objects.names() == ([] if isinstance(found[0], StoredRule) else ["highcpu"])
         objects.delete("highcpu")
 
 
-async def test_an_object_made_anew_is_not_the_one_that_was_read(
+async def test_a_recreated_object_is_not_the_one_that_was_read(
     backend: CustomRuleBackend, make_rule: MakeRule, objects: Any
 ) -> None:
     """Contract §5: preconditions uid and version."""
@@ -239,8 +241,8 @@ async def test_an_object_made_anew_is_not_the_one_that_was_read(
     assert await backend.get(made.rule.ref) == again
 
 
-async def test_a_namespace_that_is_none_never_reaches_the_cluster(backend: CustomRuleBackend) -> None:
-    """Contract §1: errors list every problem; a path of the API is not for callers to make up."""
+async def test_an_invalid_namespace_is_never_sent_to_the_cluster(backend: CustomRuleBackend) -> None:
+    """Contract §1: errors list every problem; callers must not be able to construct a path of the API."""
     for name in ("../../../api/v1", "A", "", "x" * 64, "a/b", "a.b"):
         rule = Rule(ref=RuleRef(name="a", namespace=name), groups=())
         calls = [backend.get(rule.ref), backend.delete(rule.ref, Anything(), dry_run=False)]
@@ -254,7 +256,7 @@ async def test_a_namespace_that_is_none_never_reaches_the_cluster(backend: Custo
         await backend.apply(Rule(ref=RuleRef(name="a", namespace="missing"), groups=()), Absent(), dry_run=False)
 
 
-async def test_a_name_may_hold_anything(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
+async def test_a_name_may_contain_any_character(backend: CustomRuleBackend, make_rule: MakeRule) -> None:
     """Contract §5: nothing left, or over 253: `rule-` + 8 hex of sha256."""
     for name in ("../x", "节点宕机", "a%2Fb?x=1#y", "x" * 253, "A" * 300, "-"):
         made = await backend.apply(make_rule(name), Absent(), dry_run=False)
@@ -262,14 +264,16 @@ async def test_a_name_may_hold_anything(backend: CustomRuleBackend, make_rule: M
         assert (await backend.delete(made.rule.ref, Version(made.version), dry_run=False)).rule == made.rule
 
 
-async def test_the_settings_labels_are_on_every_object(cluster: Any, make_rule: MakeRule, objects: Any) -> None:
-    """An operator's ruleSelector wants labels, and takes no rule without them."""
+async def test_the_labels_of_the_settings_are_set_on_every_object(
+    cluster: Any, make_rule: MakeRule, objects: Any
+) -> None:
+    """An operator's ruleSelector may select rules by labels."""
     from_settings = {"release": "kube-prometheus"}
 
-    async def fine(rule: Rule) -> tuple[()]:
+    async def no_problems(rule: Rule) -> tuple[()]:
         return ()
 
-    backend = CustomRuleBackend(cluster, objects.resource, validate=fine, labels=from_settings)
+    backend = CustomRuleBackend(cluster, objects.resource, validate=no_problems, labels=from_settings)
     made = await backend.apply(make_rule(), Absent(), dry_run=False)
     await backend.apply(evolve(make_rule(), groups=()), Version(made.version), dry_run=False)
     assert objects.get("highcpu")["metadata"]["labels"] == from_settings | {

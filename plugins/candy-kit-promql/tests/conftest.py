@@ -1,4 +1,4 @@
-"""A driver for the executor."""
+"""The executor, called as the core calls it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from candy_testbed import task_run
 from candy_testbed.scripted import serve as serve
 
 
-class Ask(Protocol):
+class RunItems(Protocol):
     async def __call__(
         self,
         settings: object,
@@ -26,13 +26,13 @@ class Ask(Protocol):
 
 
 @pytest.fixture
-def ask() -> Ask:
-    """Run items through the executor, each in a call of its own, and hold it to one outcome for each of them.
+def run_items() -> RunItems:
+    """Run items, each in a call of its own, and check that each gets one outcome.
 
-    ``settings`` and ``params`` as a configuration and a task would write them; a text is a query.
+    ``settings`` and ``params`` are written as in a configuration and a task; a string is a query.
     """
 
-    async def asked(
+    async def run(
         settings: object,
         *params: object,
         limit: int = 32 * 1024 * 1024,
@@ -47,10 +47,10 @@ def ask() -> Ask:
             for index, each in enumerate(params):
                 written: Any = {"query": each} if isinstance(each, str) else each
                 item = Item(index=index, id=index, name="", params=params_reader.read(written, MetricParams))
-                run = task_run(seconds=seconds, locale=locale, instant=time)
-                answers = [answer async for answer in executor.run_batch([item], run)]
-                assert [answered for answered, _ in answers] == [index]
-                found += [outcome for _, outcome in answers]
+                circumstances = task_run(seconds=seconds, locale=locale, instant=time)
+                pairs = [pair async for pair in executor.run_batch([item], circumstances)]
+                assert [answered for answered, _ in pairs] == [index]
+                found += [outcome for _, outcome in pairs]
         return found
 
-    return asked
+    return run

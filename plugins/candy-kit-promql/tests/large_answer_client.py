@@ -1,4 +1,4 @@
-"""Asks the servers named on the command line, all at once, and prints what came of it and what it cost, as JSON."""
+"""Runs some items at once against the server of the command line; prints their outcomes and the memory, as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from candy_testbed import task_run
 
 async def main(url: str, count: int, params: str) -> dict[str, Json]:
     context = plugin_context("prometheus")
-    asked = params_reader.read(params, MetricParams)
+    item_params = params_reader.read(params, MetricParams)
     lag = 0.0
 
     async def watch() -> None:
@@ -27,8 +27,8 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
             lag = max(lag, time.monotonic() - before - 0.01)
 
     async def one(index: int) -> Outcome:
-        item = Item(index=index, id=index, name="", params=asked)
         run = task_run(seconds=100, instant=1700000000.0)
+        item = Item(index=index, id=index, name="", params=item_params)
         [(_, outcome)] = [answer async for answer in executor.run_batch([item], run)]
         return outcome
 
@@ -47,7 +47,7 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
 
 
 def peak_mb() -> int:
-    """The most memory that this process ever held; getrusage() would count the parent's before the exec, too."""
+    """The process's peak memory; getrusage() would include the parent's before the exec."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
 

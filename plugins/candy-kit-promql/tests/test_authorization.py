@@ -1,4 +1,4 @@
-"""How the agent is let in: tokens, passwords, certificates, and files that change."""
+"""How the agent authenticates: tokens, passwords, certificates, and files that change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 async def secured(authority: trustme.CA) -> AsyncIterator[Callable[..., Any]]:
-    """A real HTTPS server that asks for a client certificate if told to, and for whatever ``allow`` wants to see."""
+    """A real HTTPS server that answers requests for which ``allow`` is true, and may want a client certificate."""
     runners: list[web.AppRunner] = []
 
     async def start(allow: Callable[[web.Request], bool], *, mutual: bool = False) -> str:
@@ -59,31 +59,31 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
     return str(file)
 
 
-async def test_a_bearer_token_lets_in_over_tls(secured: Any, ask: Any, ca_file: str) -> None:
+async def test_a_bearer_token_authenticates_over_tls(secured: Any, run_items: Any, ca_file: str) -> None:
     url = await secured(lambda request: request.headers.get("Authorization") == "Bearer token-1")
-    (right,) = await ask({"url": url, "ca_file": ca_file, "bearer_token": "token-1"}, "1")
+    (right,) = await run_items({"url": url, "ca_file": ca_file, "bearer_token": "token-1"}, "1")
     assert right.status is ItemStatus.NORMAL
-    (wrong,) = await ask({"url": url, "ca_file": ca_file, "bearer_token": "token-2"}, "1")
+    (wrong,) = await run_items({"url": url, "ca_file": ca_file, "bearer_token": "token-2"}, "1")
     assert (wrong.status, wrong.reason) == (ItemStatus.FAILED, Reason.AUTH_FAILED)
     assert "HTTP 401" in wrong.message
     assert "token-2" not in repr(wrong)
 
 
-async def test_a_user_and_password_let_in(secured: Any, ask: Any, ca_file: str) -> None:
+async def test_a_user_and_password_authenticate(secured: Any, run_items: Any, ca_file: str) -> None:
     expected = "Basic " + base64.b64encode("prom:pässword".encode()).decode()
     url = await secured(lambda request: request.headers.get("Authorization") == expected)
-    (outcome,) = await ask({"url": url, "ca_file": ca_file, "username": "prom", "password": "pässword"}, "1")
+    (outcome,) = await run_items({"url": url, "ca_file": ca_file, "username": "prom", "password": "pässword"}, "1")
     assert outcome.status is ItemStatus.NORMAL
 
 
-async def test_headers_of_a_tenant_go_with_every_request(secured: Any, ask: Any, ca_file: str) -> None:
+async def test_a_tenants_headers_go_with_every_request(secured: Any, run_items: Any, ca_file: str) -> None:
     url = await secured(lambda request: request.headers.get("X-Scope-OrgID") == "team-a")
-    (outcome,) = await ask({"url": url, "ca_file": ca_file, "headers": {"X-Scope-OrgID": "team-a"}}, "1")
+    (outcome,) = await run_items({"url": url, "ca_file": ca_file, "headers": {"X-Scope-OrgID": "team-a"}}, "1")
     assert outcome.status is ItemStatus.NORMAL
 
 
-async def test_a_client_certificate_lets_in(
-    secured: Any, ask: Any, ca_file: str, authority: trustme.CA, tmp_path: Path
+async def test_a_client_certificate_authenticates(
+    secured: Any, run_items: Any, ca_file: str, authority: trustme.CA, tmp_path: Path
 ) -> None:
     url = await secured(lambda request: True, mutual=True)
     certificate = authority.issue_cert("agent.example.com")
@@ -91,15 +91,15 @@ async def test_a_client_certificate_lets_in(
     certificate.cert_chain_pems[0].write_to_path(cert_file)
     certificate.private_key_pem.write_to_path(key_file)
     files = {"ca_file": ca_file, "cert_file": str(cert_file), "key_file": str(key_file)}
-    (right,) = await ask({"url": url, **files}, "1")
+    (right,) = await run_items({"url": url, **files}, "1")
     assert right.status is ItemStatus.NORMAL
-    (wrong,) = await ask({"url": url, "ca_file": ca_file}, "1")
+    (wrong,) = await run_items({"url": url, "ca_file": ca_file}, "1")
     assert (wrong.status, wrong.reason) == (ItemStatus.FAILED, Reason.UNREACHABLE)
 
 
-async def test_a_certificate_of_nobody_is_not_trusted(secured: Any, ask: Any) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_not_trusted(secured: Any, run_items: Any) -> None:
     url = await secured(lambda request: True)
-    (outcome,) = await ask({"url": url, "bearer_token": "token-1"}, "1")
+    (outcome,) = await run_items({"url": url, "bearer_token": "token-1"}, "1")
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.UNREACHABLE)
     assert "its certificate is not trusted" in outcome.message
 
@@ -118,14 +118,14 @@ async def test_a_token_in_a_file_is_read_again_once_it_is_old(serve: Any, tmp_pa
 
 
 @pytest.mark.parametrize("content", [None, "", "two\nlines", b"\xff"])
-async def test_a_file_that_holds_no_token_fails_the_items_and_shows_nothing(
-    serve: Any, ask: Any, tmp_path: Path, content: str | bytes | None
+async def test_a_file_without_a_token_fails_the_items_and_is_not_quoted(
+    serve: Any, run_items: Any, tmp_path: Path, content: str | bytes | None
 ) -> None:
     file = tmp_path / "token"
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     server = await serve(lambda peer: peer.answer(OK))
-    (outcome,) = await ask({"url": server.url, "bearer_token_file": str(file)}, "1")
+    (outcome,) = await run_items({"url": server.url, "bearer_token_file": str(file)}, "1")
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.NOT_CONFIGURED)
     assert "two" not in outcome.message
     assert not server.requests
@@ -152,14 +152,14 @@ async def test_a_file_that_holds_no_token_fails_the_items_and_shows_nothing(
         {"urls": "http://x"},
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused_without_an_echo(settings: dict[str, Any]) -> None:
-    with pytest.raises(Invalid) as refused:
+def test_contradictory_settings_are_rejected_and_not_quoted(settings: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as rejected:
         params_reader.read(settings, MetricSettings)
-    assert "expected" in str(refused.value) or "unknown key" in str(refused.value)
-    assert "hush" not in str(refused.value)
+    assert "expected" in str(rejected.value) or "unknown key" in str(rejected.value)
+    assert "hush" not in str(rejected.value)
 
 
-async def test_datasources_are_chosen_by_name(serve: Any, ask: Any) -> None:
+async def test_datasources_are_chosen_by_name(serve: Any, run_items: Any) -> None:
     def says(value: str) -> Any:
         body = {"status": "success", "data": {"resultType": "scalar", "result": [1, value]}}
         return lambda peer: peer.answer(body)
@@ -167,21 +167,23 @@ async def test_datasources_are_chosen_by_name(serve: Any, ask: Any) -> None:
     one, two = await serve(says("1")), await serve(says("2"))
     settings = {"url": one.url, "datasources": json.dumps({"second": {"url": two.url}})}
     named = {"query": "1", "datasource": "second"}
-    assert [outcome.value for outcome in await ask(settings, "1", named)] == ["1", "2"]
-    by_default = await ask({**settings, "default_datasource": "second"}, "1", {"query": "1", "datasource": "default"})
+    assert [outcome.value for outcome in await run_items(settings, "1", named)] == ["1", "2"]
+    by_default = await run_items(
+        {**settings, "default_datasource": "second"}, "1", {"query": "1", "datasource": "default"}
+    )
     assert [outcome.value for outcome in by_default] == ["2", "1"]
 
 
-async def test_an_item_without_a_datasource_says_what_to_configure(ask: Any) -> None:
-    """Contract §3: "none configured: ``not_configured``"."""
-    (outcome,) = await ask({}, "up")
+async def test_an_item_without_a_datasource_says_what_to_configure(run_items: Any) -> None:
+    """Contract section 3: "none configured: ``not_configured``"."""
+    (outcome,) = await run_items({}, "up")
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.NOT_CONFIGURED)
     assert outcome.message == "no datasource is configured: set CANDY_PROMETHEUS_URL"
 
 
-async def test_an_unknown_datasource_is_a_fault_of_the_item_and_lists_the_known(ask: Any) -> None:
+async def test_an_unknown_datasource_is_the_items_fault_and_the_message_lists_the_known_ones(run_items: Any) -> None:
     settings = {"datasources": {"b": {"url": "http://b"}, "a": {"url": "http://a"}}}
-    outcome, default = await ask(settings, {"query": "up", "datasource": "http://169.254.169.254"}, "up")
+    outcome, default = await run_items(settings, {"query": "up", "datasource": "http://169.254.169.254"}, "up")
     assert (outcome.status, outcome.reason) == (ItemStatus.FAILED, Reason.BAD_PARAMS)
     assert outcome.message == "params.datasource: expected one of: a, b"
     assert default.reason == Reason.NOT_CONFIGURED

@@ -1,4 +1,4 @@
-"""Items that ask the same are asked once, and judged one by one; which items may share a request."""
+"""Items with the same query share one request and are judged one by one; which items may share a call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_one_request_serves_items_with_thresholds_of_their_own(serve: Any)
     assert len(server.requests) == 1
 
 
-async def test_one_failure_is_everybodys(serve: Any) -> None:
+async def test_one_failure_is_that_of_all_items(serve: Any) -> None:
     server = await serve(lambda peer: peer.answer("<html>", status="500 Oops"))
     found = await run_batch(server.url, [params(), params(threshold="1")])
     assert {index: outcome.reason for index, outcome in found.items()} == {
@@ -52,7 +52,7 @@ async def test_one_failure_is_everybodys(serve: Any) -> None:
     }
 
 
-async def test_one_explanation_of_an_empty_answer_serves_all_and_each_has_its_own_no_data(serve: Any) -> None:
+async def test_one_explanation_of_an_empty_answer_is_for_all_and_each_item_has_its_own_no_data(serve: Any) -> None:
     stats = {"samples": {"totalQueryableSamples": 0, "peakSamples": 0}}
     body = {"status": "success", "data": {"resultType": "vector", "result": [], "stats": stats}}
     server = await serve(lambda peer: peer.answer(body))
@@ -62,22 +62,22 @@ async def test_one_explanation_of_an_empty_answer_serves_all_and_each_has_its_ow
     assert len(server.requests) == 1
 
 
-def test_only_what_asks_the_same_is_one_question() -> None:
-    assert question(params(threshold="1")) == question(params(critical="2", no_data="normal", instance_label="pod"))
-    alone = [
+def test_only_items_with_the_same_query_and_range_share_it() -> None:
+    assert query_key(params(threshold="1")) == query_key(params(critical="2", no_data="normal", instance_label="pod"))
+    different = [
         params(),
         params(datasource="other"),
         params(range={"lookback": "5m"}),
         params(range={"lookback": "5m", "reduce": "max"}),
         params(query="n"),
     ]
-    assert len({question(each) for each in alone}) == len(alone)
-    assert question(params(range={"lookback": "5m"})) == question(params(range='{"lookback":"5m"}'))
+    assert len({query_key(each) for each in different}) == len(different)
+    assert query_key(params(range={"lookback": "5m"})) == query_key(params(range='{"lookback":"5m"}'))
 
 
-def test_instant_vectors_of_one_datasource_share_a_call_and_nothing_else_does() -> None:
+def test_only_instant_vectors_of_one_datasource_share_a_call() -> None:
     assert batch_key(params()) == batch_key(params(query="n > 5", threshold="1"))
-    apart = [
+    separate = [
         params(),
         params(datasource="other"),
         params(range={"lookback": "5m"}),
@@ -87,8 +87,8 @@ def test_instant_vectors_of_one_datasource_share_a_call_and_nothing_else_does() 
         params(query="n default 0"),
         params(query="n[5m]"),
     ]
-    assert len({batch_key(each) for each in apart}) == len(apart)
+    assert len({batch_key(each) for each in separate}) == len(separate)
 
 
-def question(each: MetricParams) -> tuple[object, ...]:
+def query_key(each: MetricParams) -> tuple[object, ...]:
     return (*batch_key(each), *dedup_key(each))

@@ -1,4 +1,4 @@
-"""What a server can do to the agent: every item gets one truthful outcome all the same."""
+"""Hostile and broken servers: every item still gets one correct outcome."""
 
 from __future__ import annotations
 
@@ -80,60 +80,62 @@ def failed(outcome: Outcome, reason: Reason) -> Outcome:
         ("200 OK", result("scalar", []), Reason.BAD_RESPONSE),
     ],
 )
-async def test_an_answer_that_is_none_fails_with_its_reason(
-    serve: Any, ask: Any, status: str, body: object, reason: Reason
+async def test_an_unusable_answer_fails_with_its_reason(
+    serve: Any, run_items: Any, status: str, body: object, reason: Reason
 ) -> None:
     server = await serve(lambda peer: peer.answer(body, status=status))
-    [outcome] = await ask(server.url, {"query": "up", "threshold": "5"})
+    [outcome] = await run_items(server.url, {"query": "up", "threshold": "5"})
     failed(outcome, reason)
     if isinstance(body, dict) and "error" in body and reason is not Reason.AUTH_FAILED:
         assert "the server's own words" in outcome.message
         assert outcome.details == "Query: up\nError: the server's own words"
 
 
-async def test_a_hang_is_a_timeout(serve: Any, ask: Any) -> None:
+async def test_a_hang_is_a_timeout(serve: Any, run_items: Any) -> None:
     server = await serve(lambda peer: asyncio.Event().wait())
-    [outcome] = await ask({"url": server.url, "timeout": "0.2"}, "up")
+    [outcome] = await run_items({"url": server.url, "timeout": "0.2"}, "up")
     assert "0.2 s" in failed(outcome, Reason.TIMEOUT).message
 
 
-async def test_the_items_own_deadline_counts_where_it_is_nearer(serve: Any, ask: Any) -> None:
+async def test_the_items_own_deadline_applies_if_it_is_nearer(serve: Any, run_items: Any) -> None:
     server = await serve(lambda peer: asyncio.Event().wait())
-    [outcome] = await ask(server.url, "up", seconds=0.2)
+    [outcome] = await run_items(server.url, "up", seconds=0.2)
     failed(outcome, Reason.TIMEOUT)
 
 
-async def test_nobody_listening_is_unreachable(ask: Any, unused_tcp_port: int) -> None:
-    [outcome] = await ask(f"http://127.0.0.1:{unused_tcp_port}", "up")
+async def test_a_closed_port_is_unreachable(run_items: Any, unused_tcp_port: int) -> None:
+    [outcome] = await run_items(f"http://127.0.0.1:{unused_tcp_port}", "up")
     assert "Connect call failed" in failed(outcome, Reason.UNREACHABLE).message or "refused" in outcome.message
 
 
-async def test_a_name_that_is_nowhere_is_unreachable(ask: Any) -> None:
-    [outcome] = await ask("http://prometheus.invalid:9090", "up")
+async def test_an_unknown_host_name_is_unreachable(run_items: Any) -> None:
+    [outcome] = await run_items("http://prometheus.invalid:9090", "up")
     failed(outcome, Reason.UNREACHABLE)
 
 
-async def test_a_reset_instead_of_an_answer_is_unreachable(serve: Any, ask: Any) -> None:
+async def test_a_reset_instead_of_an_answer_is_unreachable(serve: Any, run_items: Any) -> None:
     async def reset(peer: Any) -> None:
         peer.reset()
 
     server = await serve(reset)
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     failed(outcome, Reason.UNREACHABLE)
 
 
-async def test_a_close_instead_of_an_answer_is_unreachable(serve: Any, ask: Any) -> None:
+async def test_a_close_instead_of_an_answer_is_unreachable(serve: Any, run_items: Any) -> None:
     async def close(peer: Any) -> None:
         peer.writer.close()
 
     server = await serve(close)
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     assert "closed the connection" in failed(outcome, Reason.UNREACHABLE).message
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 10000", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("how", ["reset", "close"])
-async def test_a_connection_that_ends_in_mid_body_is_unreachable(serve: Any, ask: Any, framing: str, how: str) -> None:
+async def test_a_connection_that_ends_in_mid_body_is_unreachable(
+    serve: Any, run_items: Any, framing: str, how: str
+) -> None:
     async def half(peer: Any) -> None:
         piece = json.dumps(OK).encode()[:40]
         chunk = piece if "Length" in framing else b"%x\r\n%s\r\n" % (len(piece), piece)
@@ -145,11 +147,11 @@ async def test_a_connection_that_ends_in_mid_body_is_unreachable(serve: Any, ask
             peer.writer.close()
 
     server = await serve(half)
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     failed(outcome, Reason.UNREACHABLE)
 
 
-async def test_a_length_that_is_too_short_spoils_only_its_own_item(serve: Any, ask: Any) -> None:
+async def test_a_length_that_is_too_short_fails_only_its_own_item(serve: Any, run_items: Any) -> None:
     whole = json.dumps(OK).encode()
 
     async def behave(peer: Any) -> None:
@@ -159,7 +161,7 @@ async def test_a_length_that_is_too_short_spoils_only_its_own_item(serve: Any, a
             await peer.answer(whole)
 
     server = await serve(behave)
-    wrong, right = await ask(server.url, "wrong", "up")
+    wrong, right = await run_items(server.url, "wrong", "up")
     assert (wrong.status, wrong.reason) == (ItemStatus.FAILED, Reason.BAD_RESPONSE)
     assert (right.status, right.value) == (ItemStatus.NORMAL, "1")
 
@@ -173,18 +175,18 @@ async def test_a_length_that_is_too_short_spoils_only_its_own_item(serve: Any, a
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_is_no_answer(serve: Any, ask: Any, answer: bytes) -> None:
+async def test_an_answer_that_is_not_http_fails(serve: Any, run_items: Any, answer: bytes) -> None:
     async def behave(peer: Any) -> None:
         await peer.send(answer)
         peer.writer.close()
 
     server = await serve(behave)
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     assert outcome.reason in (Reason.BAD_RESPONSE, Reason.UNREACHABLE)
     failed(outcome, outcome.reason)
 
 
-async def test_an_answer_that_announces_a_gigabyte_is_refused_unread(serve: Any, ask: Any) -> None:
+async def test_an_answer_that_announces_a_gigabyte_is_not_read(serve: Any, run_items: Any) -> None:
     sent = 0
 
     async def behave(peer: Any) -> None:
@@ -195,12 +197,12 @@ async def test_an_answer_that_announces_a_gigabyte_is_refused_unread(serve: Any,
             sent += 65536
 
     server = await serve(behave)
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     assert "33554432 bytes" in failed(outcome, Reason.TOO_LARGE).message
     assert sent < 16 * 1024 * 1024
 
 
-async def test_an_answer_that_never_ends_is_cut_off_at_the_limit(serve: Any, ask: Any) -> None:
+async def test_an_answer_that_never_ends_is_cut_off_at_the_limit(serve: Any, run_items: Any) -> None:
     sent = 0
 
     async def behave(peer: Any) -> None:
@@ -211,12 +213,12 @@ async def test_an_answer_that_never_ends_is_cut_off_at_the_limit(serve: Any, ask
             sent += 65536
 
     server = await serve(behave)
-    [outcome] = await ask(server.url, "up", limit=3_000_000)
+    [outcome] = await run_items(server.url, "up", limit=3_000_000)
     failed(outcome, Reason.TOO_LARGE)
-    assert sent < 3_000_000 + 16 * 1024 * 1024, "it was read on after the limit"
+    assert sent < 3_000_000 + 16 * 1024 * 1024, "reading went on past the limit"
 
 
-async def test_an_answer_that_trickles_for_ever_is_a_timeout(serve: Any, ask: Any) -> None:
+async def test_an_answer_that_trickles_forever_is_a_timeout(serve: Any, run_items: Any) -> None:
     async def behave(peer: Any) -> None:
         await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
@@ -224,63 +226,63 @@ async def test_an_answer_that_trickles_for_ever_is_a_timeout(serve: Any, ask: An
             await asyncio.sleep(0.01)
 
     server = await serve(behave)
-    [outcome] = await ask({"url": server.url, "timeout": 0.3}, "up")
+    [outcome] = await run_items({"url": server.url, "timeout": 0.3}, "up")
     failed(outcome, Reason.TIMEOUT)
 
 
-async def test_a_gzip_bomb_is_never_inflated(serve: Any, ask: Any) -> None:
+async def test_a_gzip_bomb_is_never_inflated(serve: Any, run_items: Any) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     server = await serve(lambda peer: peer.answer(bomb, extra="Content-Encoding: gzip\r\n"))
-    [outcome] = await ask(server.url, "up")
+    [outcome] = await run_items(server.url, "up")
     failed(outcome, Reason.BAD_RESPONSE)
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"])
-async def test_a_redirect_carries_no_key_anywhere(serve: Any, ask: Any, status: str) -> None:
+async def test_a_redirect_does_not_leak_the_key(serve: Any, run_items: Any, status: str) -> None:
     thief = await serve(lambda peer: peer.answer(OK))
     server = await serve(lambda peer: peer.answer("", status=status, extra=f"Location: {thief.url}/api/v1/query\r\n"))
-    [outcome] = await ask({"url": server.url, "bearer_token": "hush-hush"}, "up")
+    [outcome] = await run_items({"url": server.url, "bearer_token": "hush-hush"}, "up")
     failed(outcome, Reason.BAD_RESPONSE)
     assert server.requests[0].headers["authorization"] == "Bearer hush-hush"
     assert not thief.requests
     assert "hush" not in repr(outcome)
 
 
-async def test_a_kept_connection_that_has_died_is_no_failure(serve: Any, ask: Any) -> None:
+async def test_a_kept_connection_that_is_dead_does_not_fail_the_query(serve: Any, run_items: Any) -> None:
     async def once(peer: Any) -> None:
-        await peer.answer(OK)  # without a word that the connection ends here
+        await peer.answer(OK)  # without "Connection: close"
         peer.writer.close()
 
     server = await serve(once)
-    assert [outcome.value for outcome in await ask(server.url, *["up"] * 5)] == ["1"] * 5
+    assert [outcome.value for outcome in await run_items(server.url, *["up"] * 5)] == ["1"] * 5
 
 
-async def test_one_connection_serves_many_queries(serve: Any, ask: Any) -> None:
+async def test_one_connection_serves_many_queries(serve: Any, run_items: Any) -> None:
     server = await serve(lambda peer: peer.answer(OK))
-    await ask(server.url, *["up"] * 5)
+    await run_items(server.url, *["up"] * 5)
     assert server.connections == 1
     assert len(server.requests) == 5
 
 
-async def test_a_query_is_posted_as_a_form_at_the_tasks_instant(serve: Any, ask: Any) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant"."""
+async def test_a_query_is_posted_as_a_form_at_the_tasks_instant(serve: Any, run_items: Any) -> None:
+    """Contract section 2: "All metric queries of one task are evaluated at one instant"."""
     server = await serve(lambda peer: peer.answer(OK))
-    await ask(server.url + "/select/0/prometheus/", 'up{job="a b&c"} + 节点', time=1700000000.125)
+    await run_items(server.url + "/select/0/prometheus/", 'up{job="a b&c"} + 节点', time=1700000000.125)
     [request] = server.requests
     assert request.line == "POST /select/0/prometheus/api/v1/query HTTP/1.1"
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     assert request.body == (b"query=up%7Bjob%3D%22a+b%26c%22%7D+%2B+%E8%8A%82%E7%82%B9&time=1700000000.125&stats=all")
 
 
-async def test_messages_name_the_datasource_and_its_host_and_nothing_more(ask: Any, unused_tcp_port: int) -> None:
+async def test_messages_name_only_the_datasource_and_its_host(run_items: Any, unused_tcp_port: int) -> None:
     settings = {
         "url": f"http://127.0.0.1:{unused_tcp_port}/secret-path",
         "username": "u",
         "password": "hush-hush",
         "headers": {"X-Scope-OrgID": "hush-tenant"},
     }
-    [outcome] = await ask(settings, "up")
+    [outcome] = await run_items(settings, "up")
     assert f"datasource default (127.0.0.1:{unused_tcp_port}) is unreachable" in outcome.message
     assert "hush" not in repr(outcome)
     assert "secret-path" not in repr(outcome)
@@ -290,22 +292,24 @@ async def test_messages_name_the_datasource_and_its_host_and_nothing_more(ask: A
 @pytest.mark.parametrize(
     "answer",
     [
-        "HTTP/1.1 {status} No\r\nX-Yours: {sent}\0\r\n\r\n",  # no header may hold that: it is not HTTP
+        "HTTP/1.1 {status} No\r\nX-Yours: {sent}\0\r\n\r\n",  # not allowed in a header: it is not HTTP
         "HTTP/1.1 {status} {sent}\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 {status} No\r\nConnection: close\r\n\r\nyou sent {sent}",
         'HTTP/1.1 {status} No\r\nConnection: close\r\n\r\n{{"status":"error","errorType":"bad_data","error":"{sent}"}}',
     ],
     ids=["no HTTP", "reason", "text", "error"],
 )
-async def test_what_repeats_the_credential_is_not_repeated(serve: Any, ask: Any, answer: str, status: int) -> None:
-    """Contract §1: "no 5xx body carries … a secret"; some proxies repeat what they were sent, to help."""
+async def test_an_answer_that_repeats_the_credential_is_redacted(
+    serve: Any, run_items: Any, answer: str, status: int
+) -> None:
+    """Contract section 1: "no 5xx body carries … a secret"; some proxies repeat the request's headers."""
 
     async def behave(peer: Any) -> None:
         await peer.send(answer.format(status=status, sent=peer.request.headers["authorization"]).encode())
         peer.writer.close()
 
     server = await serve(behave)
-    [outcome] = await ask({"url": server.url, "bearer_token": "hush-hush"}, "up")
+    [outcome] = await run_items({"url": server.url, "bearer_token": "hush-hush"}, "up")
     assert outcome.status is ItemStatus.FAILED
     assert "hush" not in repr(outcome)
 

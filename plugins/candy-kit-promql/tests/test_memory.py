@@ -1,4 +1,4 @@
-"""What large answers cost: measured in a process of its own, by the kernel's own high-water mark."""
+"""The memory that large answers take: measured in a separate process, by the kernel's high-water mark."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def cost(url: str, count: int = 1, **params: str) -> dict[str, Any]:
 
 
 async def test_two_hundred_thousand_series_within_the_limit_are_judged_below_400_mb(serve: Any) -> None:
-    """Contract §7: "32 MiB a backend's answer (200 000 series fit) … at these the process stays below 400 MB"."""
+    """Contract section 7: "32 MiB a backend's answer (200 000 series fit) … the process stays below 400 MB"."""
     assert 31 * 1024**2 < sum(len(piece) for piece in pieces(200_000, "x" * 67)) < 32 * 1024**2
     server = await serve(chunked(lambda: pieces(200_000, "x" * 67)))
     found = await cost(server.url, threshold="10")
@@ -91,7 +91,7 @@ async def test_a_gigabyte_is_cut_off_at_the_limit_in_every_item_at_once(serve: A
         (b"[]", "bad_response"),
     ],
 )
-async def test_the_smallest_of_series_cost_no_more(serve: Any, entry: bytes, reason: str) -> None:
+async def test_the_smallest_series_take_no_more(serve: Any, entry: bytes, reason: str) -> None:
     count = (32 * 1024**2 - 100) // (len(entry) + 1)
     body = HEAD + b",".join([entry] * count) + TAIL
     server = await serve(lambda peer: peer.answer(body))
@@ -112,10 +112,10 @@ MATRIX = b'{"status":"success","data":{"resultType":"matrix","result":['
     ],
     ids=["tracks", "tracks-without-points", "warnings"],
 )
-async def test_the_smallest_of_other_things_cost_no_more(
+async def test_the_smallest_of_other_entries_take_no_more(
     serve: Any, head: bytes, entry: bytes, tail: bytes, reason: str
 ) -> None:
-    """Contract §7: "32 MiB a backend's answer …: at these the process stays below 400 MB", whatever they hold."""
+    """Contract section 7: "32 MiB a backend's answer …: the process stays below 400 MB", whatever it holds."""
     count = (32 * 1024**2 - len(head + tail)) // (len(entry) + 1)
     server = await serve(lambda peer: peer.answer(head + b",".join([entry] * count) + tail))
     found = await cost(server.url, threshold="0")

@@ -16,7 +16,7 @@ def read(**params: Any) -> MetricParams:
     return params_reader.read(params, MetricParams)
 
 
-def test_todays_callers_send_strings() -> None:
+def test_strings_are_read_as_callers_send_them() -> None:
     params = read(
         query="up", threshold="80", critical="@10:20", no_data="critical", range='{"lookback":"300","reduce":"max"}'
     )
@@ -27,7 +27,7 @@ def test_todays_callers_send_strings() -> None:
     assert (params.range.lookback.seconds, params.range.step_seconds, params.range.reduce) == (300.0, 5.0, Reduce.MAX)
 
 
-def test_numbers_are_read_where_a_field_is_one() -> None:
+def test_numbers_are_read_as_numbers() -> None:
     params = read(query="up", threshold=80.5, range={"lookback": 300, "step": 15})
     assert str(params.threshold) == "80.5"
     assert params.range is not None
@@ -54,10 +54,10 @@ def test_numbers_are_read_where_a_field_is_one() -> None:
         ({"query": "up", "range": {"lookback": "1y", "step": "1s"}}, "$.range"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_its_path(params: dict[str, Any], path: str) -> None:
-    with pytest.raises(Invalid) as refused:
+def test_invalid_params_are_reported_with_their_path(params: dict[str, Any], path: str) -> None:
+    with pytest.raises(Invalid) as rejected:
         read(**params)
-    assert [problem.path for problem in refused.value.problems] == [path]
+    assert [problem.path for problem in rejected.value.problems] == [path]
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_what_cannot_be_read_is_named_with_its_path(params: dict[str, Any], path
         (" 5m ", 300),
     ],
 )
-def test_durations_are_prometheus_own_or_seconds(text: str, seconds: float) -> None:
+def test_durations_are_written_as_in_prometheus_or_in_seconds(text: str, seconds: float) -> None:
     assert Duration.parse(text).seconds == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "30m1h", "5M", "-5m", "1h1h", "1e3", "NaN", "∞", "٣m", "101y", "0", "5 m"])
-def test_other_durations_are_refused_without_an_echo(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a duration") as refused:
+def test_other_durations_are_rejected_and_not_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration") as rejected:
         Duration.parse(text)
-    assert len(text) < 2 or text not in str(refused.value)
+    assert len(text) < 2 or text not in str(rejected.value)
 
 
 @given(st.integers(1, 10**5), st.sampled_from(["ms", "s", "m", "h"]))

@@ -1,4 +1,4 @@
-"""Taking queries apart."""
+"""Finding the selectors of queries."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_the_selectors_that_must_have_series_are_found(query: str, expressions: 
 
 
 @pytest.mark.parametrize("query", ["a > 1", "a == b", "a and b", "a unless b", "absent(a)", "topk(3, a)", "-(a < 1)"])
-def test_what_may_drop_series_is_a_filter(query: str) -> None:
+def test_operators_that_may_drop_series_are_filters(query: str) -> None:
     selection = selection_of(query)
     assert selection is not None
     assert selection.filters
 
 
 @pytest.mark.parametrize("query", ["a", "a + b", "a > bool 1", "rate(a[5m])", "a or b", "sum(a)", "a == bool b"])
-def test_what_drops_none_is_no_filter(query: str) -> None:
+def test_operators_that_drop_no_series_are_not_filters(query: str) -> None:
     selection = selection_of(query)
     assert selection is not None
     assert not selection.filters
@@ -72,21 +72,21 @@ def test_what_drops_none_is_no_filter(query: str) -> None:
         "up[5m:1e30]",
     ],
 )
-def test_what_cannot_be_taken_apart_harms_nobody(query: str) -> None:
+def test_a_query_that_cannot_be_parsed_has_no_selection(query: str) -> None:
     assert selection_of(query) is None
 
 
-def test_a_range_query_looks_for_its_selectors_all_along() -> None:
+def test_a_range_query_widens_the_windows_of_its_selectors() -> None:
     selection = Selection(needed=(Selector(text="a"), Selector(text="b", at=5.0), Selector(text="c", window=60.0)))
     assert [selector.window for selector in selection.widened(3600.0).needed] == [3900.0, None, 3660.0]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
-def test_any_label_value_survives(value: str) -> None:
+def test_any_label_value_is_kept(value: str) -> None:
     written = json.dumps(value, ensure_ascii=False)
     assert needed(f"up{{a={written}}}") == [f"up{{a={written}}}"]
 
 
 @given(st.text(alphabet="up{}()[]\"'`\\=~!<>@offset 5m:+-*/^and unless,", max_size=60))
-def test_no_text_breaks_it(query: str) -> None:
+def test_no_text_raises(query: str) -> None:
     selection_of(query)

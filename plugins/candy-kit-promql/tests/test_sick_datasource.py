@@ -1,4 +1,4 @@
-"""A datasource that hangs costs its own items alone: the others' are answered as if it were not there."""
+"""A datasource that hangs fails only its own items, and does not delay those of others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def hangs(peer: Any) -> None:
 
 
 async def values(executor: MetricExecutor, run: Run, queries: Sequence[str], datasource: str) -> list[str]:
-    """The value of each, asked in calls as the core makes them of their keys."""
+    """The value of each query, run in calls as the core makes them, one for each key."""
     calls: dict[object, list[Item[MetricParams]]] = {}
     for index, query in enumerate(queries):
         params = MetricParams(query=query, datasource=datasource)
@@ -46,16 +46,16 @@ async def values(executor: MetricExecutor, run: Run, queries: Sequence[str], dat
 
 @pytest.mark.parametrize(
     ("pattern", "more"),
-    [("vector({})", 1), ("{}", 0)],  # a server that does not say what it is, is asked for that only if it may matter
-    ids=["together", "alone"],
+    [("vector({})", 1), ("{}", 0)],  # only queries that may be batched need the check of the server
+    ids=["batched", "individual"],
 )
-async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_hang(
+async def test_a_datasource_answers_while_a_hundred_queries_of_another_hang(
     serve: Any, prometheus: str, pattern: str, more: int
 ) -> None:
-    """The setting ``max_connections``: those to a datasource are its own."""
+    """``max_connections`` is a bound for each datasource."""
     sick = await serve(hangs)
     settings: dict[str, Any] = {
-        "datasources": {"well": {"url": prometheus}, "sick": {"url": sick.url, "timeout": NEVER}},
+        "datasources": {"healthy": {"url": prometheus}, "sick": {"url": sick.url, "timeout": NEVER}},
         "max_connections": CONNECTIONS,
     }
     queries = [pattern.format(number) for number in range(100)]
@@ -67,19 +67,19 @@ async def test_a_datasource_is_answered_while_a_hundred_questions_of_another_han
         hanging = group.create_task(values(executor, task_run(seconds=NEVER), queries, "sick"))
         await eventually(lambda: sick.connections == CONNECTIONS + more)
         async with asyncio.timeout(20):
-            found = await values(executor, task_run(), queries, "well")
+            found = await values(executor, task_run(), queries, "healthy")
             assert found == [str(number) for number in range(100)]
         assert sick.connections == CONNECTIONS + more, (
-            "the healthy one is done, and the sick one has no more than before"
+            "the healthy datasource is done, and the sick one has no more connections than before"
         )
         health = await executor.health()
         assert "datasource sick" in health.detail
-        assert "datasource well" not in health.detail
+        assert "datasource healthy" not in health.detail
         assert not hanging.done()
         hanging.cancel()
 
 
-async def test_a_large_answer_waits_for_one_of_another_datasource_and_no_more(serve: Any) -> None:
+async def test_a_large_answer_waits_for_at_most_one_of_another_datasource(serve: Any) -> None:
     sent: list[bytes] = []
     first_ends = asyncio.Event()
 

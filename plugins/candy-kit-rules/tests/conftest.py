@@ -1,4 +1,4 @@
-"""Rules to be checked, and the servers' own tools to compare with."""
+"""Rules to check, and the servers' own tools to compare with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make_rule() -> Callable[..., Rule]:
 
 @pytest.fixture
 def problems(make_rule: Callable[..., Rule]) -> Callable[..., Any]:
-    """Everything wrong with groups, without a server."""
+    """The problems of groups, without a server."""
 
     async def found(*groups: Any, dialect: RuleDialect = PROMETHEUS_RULES) -> Sequence[Problem]:
         return await RuleChecker(dialect)(make_rule(*groups))
@@ -32,29 +32,29 @@ def problems(make_rule: Callable[..., Rule]) -> Callable[..., Any]:
     return found
 
 
-def _or_given_up(tool: Callable[[Groups], Any]) -> Callable[[Groups], Any]:
-    def asked(groups: Groups) -> Any:
+def _or_skip(tool: Callable[[Groups], Any]) -> Callable[[Groups], Any]:
+    def run(groups: Groups) -> Any:
         try:
             return tool(groups)
         except MissingServer as missing:
             give_up(missing)
 
-    return asked
+    return run
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Callable[[Groups], str]:
-    """What Prometheus' tool finds wrong with groups."""
-    return _or_given_up(promtool_says)
+    """The errors that promtool reports for groups."""
+    return _or_skip(promtool_says)
 
 
 @pytest.fixture(scope="session")
 def faults() -> Callable[[Groups], dict[str, str]]:
-    """What Prometheus' tool finds wrong, by the name of the rule."""
-    return _or_given_up(promtool_faults)
+    """The errors that promtool reports, by the name of the rule."""
+    return _or_skip(promtool_faults)
 
 
 @pytest.fixture(scope="session")
 def vmalert() -> Callable[[Groups], str]:
-    """What vmalert finds wrong with groups."""
-    return _or_given_up(vmalert_says)
+    """The errors that vmalert reports for groups."""
+    return _or_skip(vmalert_says)

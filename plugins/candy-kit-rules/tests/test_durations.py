@@ -1,4 +1,4 @@
-"""Durations: what Prometheus and VictoriaMetrics themselves take, and what they refuse."""
+"""Durations: the same ones are accepted as by Prometheus and VictoriaMetrics themselves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def groups(duration: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("duration", [*BOTH, *PROMETHEUS_ONLY, *NEITHER, *VICTORIAMETRICS_ONLY, "300y"])
-def test_prometheus_durations_are_judged_as_prometheus_does(promtool: Callable[[Any], str], duration: str) -> None:
+def test_durations_for_prometheus_are_checked_as_by_promtool(promtool: Callable[[Any], str], duration: str) -> None:
     found = prometheus_duration_problem(duration)
     assert bool(found) is bool(promtool(groups(duration)))
     assert found is None or found.startswith("expected a duration")
@@ -38,14 +38,14 @@ def test_prometheus_durations_are_judged_as_prometheus_does(promtool: Callable[[
 @pytest.mark.parametrize(
     "duration", [*BOTH, *VICTORIAMETRICS_ONLY, "0", *(each for each in NEITHER if "-" not in each)]
 )
-def test_victoriametrics_durations_are_judged_as_vmalert_does(vmalert: Callable[[Any], str], duration: str) -> None:
+def test_durations_for_victoriametrics_are_checked_as_by_vmalert(vmalert: Callable[[Any], str], duration: str) -> None:
     found = victoriametrics_duration_problem(duration)
     assert bool(found) is bool(vmalert(groups(duration)))
     assert found is None or found.startswith("expected a duration")
 
 
 @pytest.mark.parametrize("duration", ["-5m", "1h-5m"])
-def test_a_negative_time_to_wait_is_refused_though_vmalert_reads_it(duration: str) -> None:
+def test_a_negative_for_is_rejected_though_vmalert_reads_it(duration: str) -> None:
     assert victoriametrics_duration_problem(duration)
     assert victoriametrics_offset_problem("-5m") is None
 
@@ -54,7 +54,7 @@ counts = st.integers(0, 9999)
 
 
 @given(st.lists(st.none() | counts, min_size=len(UNITS), max_size=len(UNITS)).filter(any))
-def test_units_in_their_order_are_right_in_both(found: list[int | None]) -> None:
+def test_units_in_order_are_accepted_for_both(found: list[int | None]) -> None:
     text = "".join(f"{count}{unit}" for count, unit in zip(found, UNITS, strict=True) if count is not None)
     years = sum(
         (count or 0) * size / 365 for count, size in zip(found, [365, 7, 1, 1 / 24, 0, 0, 0], strict=True)
@@ -67,17 +67,17 @@ def test_units_in_their_order_are_right_in_both(found: list[int | None]) -> None
 
 
 @given(st.lists(st.tuples(counts, st.sampled_from(UNITS)), min_size=2, max_size=5))
-def test_units_out_of_order_are_wrong_in_prometheus(parts: list[tuple[int, str]]) -> None:
-    text = "".join(f"{count}{unit}" for count, unit in parts)
-    places = [UNITS.index(unit) for _, unit in parts]
-    in_order = all(first < second for first, second in pairwise(places))
+def test_units_out_of_order_are_rejected_for_prometheus(terms: list[tuple[int, str]]) -> None:
+    text = "".join(f"{count}{unit}" for count, unit in terms)
+    positions = [UNITS.index(unit) for _, unit in terms]
+    in_order = all(first < second for first, second in pairwise(positions))
     found = prometheus_duration_problem(text)
     assert (found is None or "292" in found) is in_order
     assert victoriametrics_duration_problem(text) is None
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_judged(text: str) -> None:
+def test_any_text_is_checked(text: str) -> None:
     prometheus_duration_problem(text)
     if victoriametrics_offset_problem(text) is None:
         victoriametrics_seconds(text)
@@ -90,6 +90,6 @@ def test_seconds_of_a_duration() -> None:
     assert victoriametrics_seconds("5i") == 0
 
 
-def test_a_text_of_a_megabyte_is_refused_at_once() -> None:
+def test_a_text_of_a_megabyte_is_rejected_at_once() -> None:
     assert prometheus_duration_problem("1" * 1_000_000)
     assert victoriametrics_duration_problem("1m" * 500_000)

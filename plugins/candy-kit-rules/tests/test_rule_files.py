@@ -1,4 +1,4 @@
-"""Contract §5: "Before anything is written each rule is checked …; each error names group, rule and field"."""
+"""Contract section 5: "Before anything is written each rule is checked …; each error names group, rule and field"."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def record(name: str = "job:up:sum", **more: Any) -> dict[str, Any]:
         (alert(expr="# it's\n" + "(" * 101 + "up" + ")" * 101 + " # it's"), ".expr", "expected at most 100 brackets"),
     ],
 )
-async def test_a_problem_has_its_path_and_names_group_rule_and_field(
+async def test_a_problem_has_a_path_and_names_group_rule_and_field(
     problems: Callable[..., Any], dialect: RuleDialect, second: Any, path: str, says: str
 ) -> None:
     [found] = await problems(group(), group(record("a"), second, name="g2"), dialect=dialect)
@@ -75,14 +75,14 @@ async def test_a_problem_has_its_path_and_names_group_rule_and_field(
         ('"text"', "this one gives a text"),
     ],
 )
-async def test_an_expression_that_is_no_promql_is_refused_with_the_parsers_words(
+async def test_an_expression_that_is_not_promql_is_rejected_with_the_parsers_message(
     problems: Callable[..., Any], promtool: Callable[[Any], str], expression: str, says: str
 ) -> None:
     [found] = await problems(group(alert(expr=expression)))
     assert found.path == "$.groups[0].rules[0].expr"
     assert found.message.startswith('group "node", alert "HighCPU": expr: ')
     assert says in found.message
-    if "gives" not in says:  # which Prometheus finds out when it evaluates the rule
+    if "gives" not in says:  # Prometheus rejects these when it evaluates the rule
         assert promtool([group(alert(expr=expression))])
 
 
@@ -99,10 +99,10 @@ async def test_an_expression_that_is_no_promql_is_refused_with_the_parsers_words
         "-up ^ 2",
     ],
 )
-async def test_what_one_version_of_prometheus_takes_is_not_refused_without_a_server(
+async def test_an_expression_that_some_version_of_prometheus_accepts_is_not_rejected_without_a_server(
     problems: Callable[..., Any], expression: str
 ) -> None:
-    """``aws_x > 100d`` passes one parser and fails another: only the server itself can tell."""
+    """``aws_x > 100d`` passes one parser and fails another: only the server itself knows."""
     assert await problems(group(alert(expr=expression))) == []
 
 
@@ -115,10 +115,10 @@ async def test_what_one_version_of_prometheus_takes_is_not_refused_without_a_ser
         "rollup(up[1i])",
         r"foo\(bar",
         'up{a="(((["} # ]',
-        "no operator of anybody",
+        "not an operator of any language",
     ],
 )
-async def test_metricsql_is_never_judged_by_a_parser_of_promql(problems: Callable[..., Any], expression: str) -> None:
+async def test_metricsql_is_never_checked_by_a_parser_of_promql(problems: Callable[..., Any], expression: str) -> None:
     assert await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES) == []
 
 
@@ -131,10 +131,10 @@ async def test_metricsql_is_never_judged_by_a_parser_of_promql(problems: Callabl
         ('up{a="}"', "} is missing at its end"),
     ],
 )
-async def test_brackets_of_metricsql_are_paired_without_a_server(
+async def test_brackets_of_metricsql_are_checked_without_a_server(
     problems: Callable[..., Any], vmalert: Callable[[Any], str], expression: str, says: str
 ) -> None:
-    """Contract §5: "Before anything is written each rule is checked (expression, ...)"."""
+    """Contract section 5: "Before anything is written each rule is checked"."""
     [found] = await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES)
     assert (found.path, vmalert([group(alert(expr=expression))]) != "") == ("$.groups[0].rules[0].expr", True)
     assert found.message.endswith(says)
@@ -150,13 +150,13 @@ SAME_NAME = [
 
 @BOTH
 @pytest.mark.parametrize("rules", SAME_NAME)
-async def test_rules_with_one_name_and_two_thresholds_stand(
+async def test_rules_that_share_a_name_and_differ_in_threshold_are_accepted(
     problems: Callable[..., Any], dialect: RuleDialect, rules: list[Any]
 ) -> None:
     assert await problems(group(*rules), dialect=dialect) == []
 
 
-async def test_a_rule_that_is_there_twice_is_refused_as_prometheus_lint_does(
+async def test_a_duplicate_rule_is_rejected_as_by_promtools_lint(
     problems: Callable[..., Any], promtool: Callable[[Any], str]
 ) -> None:
     for first, second in [
@@ -171,7 +171,7 @@ async def test_a_rule_that_is_there_twice_is_refused_as_prometheus_lint_does(
         assert "duplicate" in promtool([group(record("x"), first, second)])
 
 
-async def test_a_rule_that_is_there_twice_is_refused_as_vmalert_does(
+async def test_a_duplicate_rule_is_rejected_as_by_vmalert(
     problems: Callable[..., Any], vmalert: Callable[[Any], str]
 ) -> None:
     twice = group(alert(), alert(**{"for": "5m"}))
@@ -230,7 +230,7 @@ async def test_fields_of_victoriametrics_groups(problems: Callable[..., Any], fi
     assert [problem.path for problem in found] == ([] if path is None else [f"$.groups[0]{path}"])
 
 
-async def test_labels_of_a_recording_rule_are_no_templates(
+async def test_labels_of_a_recording_rule_are_not_templates(
     problems: Callable[..., Any], promtool: Callable[[Any], str]
 ) -> None:
     rules = group(record(labels={"a": "{{ nope"}))
@@ -238,13 +238,13 @@ async def test_labels_of_a_recording_rule_are_no_templates(
 
 
 @BOTH
-async def test_empty_values_of_labels_and_annotations_are_right(
+async def test_empty_values_of_labels_and_annotations_are_accepted(
     problems: Callable[..., Any], dialect: RuleDialect
 ) -> None:
     assert await problems(group(alert(labels={"a": ""}, annotations={"b": ""})), dialect=dialect) == []
 
 
-async def test_every_problem_is_told_at_once_in_the_order_of_the_file(problems: Callable[..., Any]) -> None:
+async def test_all_problems_are_reported_together_in_the_order_of_the_file(problems: Callable[..., Any]) -> None:
     bad = alert(expr="up{", labels={"a b": ""}, **{"for": "x"})
     found = await problems(group(bad, bad, interval="x"), group(bad, name="g2"))
     assert [problem.path[: len("$.groups[0]")] for problem in found] == ["$.groups[0]"] * 8 + ["$.groups[1]"] * 3
@@ -253,8 +253,8 @@ async def test_every_problem_is_told_at_once_in_the_order_of_the_file(problems: 
 
 
 @BOTH
-async def test_a_file_of_more_than_512_kib_is_refused(problems: Callable[..., Any], dialect: RuleDialect) -> None:
-    """A PrometheusRule may weigh 512 KiB: the operators drop a larger one."""
+async def test_a_file_of_more_than_512_kib_is_rejected(problems: Callable[..., Any], dialect: RuleDialect) -> None:
+    """The operators drop a PrometheusRule of more than 512 KiB."""
     fits = [alert(f"A{number}", annotations={"summary": "节" * 1000}) for number in range(150)]
     assert await problems(group(*fits), dialect=dialect) == []
     [found] = await problems(group(*fits, *(record(f"r{number}") for number in range(3000))), dialect=dialect)

@@ -1,4 +1,4 @@
-"""Templates: ours parses what Go's parser does, and nothing else. Go's is asked through Prometheus' own tool."""
+"""Templates: our parser accepts exactly what Go's does, which is run through promtool."""
 
 from __future__ import annotations
 
@@ -111,22 +111,22 @@ def problem(template: str) -> str | None:
 
 
 @pytest.mark.parametrize("template", GOOD)
-def test_what_go_parses_is_no_problem(template: str) -> None:
+def test_a_template_that_go_parses_has_no_problem(template: str) -> None:
     assert problem(template) is None
 
 
 @pytest.mark.parametrize(("template", "why"), BAD)
-def test_what_go_does_not_parse_is_a_problem_that_says_why(template: str, why: str) -> None:
+def test_a_template_that_go_does_not_parse_has_a_problem_that_says_why(template: str, why: str) -> None:
     found = problem(template)
     assert found is not None
     assert found.startswith("the template does not parse: ")
     assert why in found
 
 
-def test_both_lists_are_right_by_gos_own_parser(faults: Callable[[Any], dict[str, str]]) -> None:
+def test_gos_parser_agrees_with_both_lists(faults: Callable[[Any], dict[str, str]]) -> None:
     templates = [*GOOD, *(template for template, _ in BAD)]
-    refused = refused_by_go(templates, faults)
-    assert [template in refused for template in templates] == [False] * len(GOOD) + [True] * len(BAD)
+    rejected = rejected_by_go(templates, faults)
+    assert [template in rejected for template in templates] == [False] * len(GOOD) + [True] * len(BAD)
 
 
 PIECES = st.sampled_from(
@@ -205,12 +205,12 @@ TEXTS = st.one_of(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(templates=st.lists(TEXTS, min_size=100, max_size=200, unique=True))
-def test_any_template_is_judged_as_go_judges_it(faults: Callable[[Any], dict[str, str]], templates: list[str]) -> None:
-    refused = refused_by_go(templates, faults)
-    assert {template for template in templates if problem(template)} == refused
+def test_any_template_is_judged_as_by_go(faults: Callable[[Any], dict[str, str]], templates: list[str]) -> None:
+    rejected = rejected_by_go(templates, faults)
+    assert {template for template in templates if problem(template)} == rejected
 
 
-def refused_by_go(templates: list[str], faults: Callable[[Any], dict[str, str]]) -> set[str]:
+def rejected_by_go(templates: list[str], faults: Callable[[Any], dict[str, str]]) -> set[str]:
     rules = [
         {"alert": f"alert{index}", "expr": "up", "annotations": {"text": text}} for index, text in enumerate(templates)
     ]
@@ -219,7 +219,7 @@ def refused_by_go(templates: list[str], faults: Callable[[Any], dict[str, str]])
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
-def test_any_text_at_all_is_judged_and_raises_nothing(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     problem("{{" + text)
     problem(text + "}}{{" + text + "}}")
 
@@ -227,8 +227,8 @@ def test_any_text_at_all_is_judged_and_raises_nothing(text: str) -> None:
 def test_every_function_of_prometheus_is_known(faults: Callable[[Any], dict[str, str]]) -> None:
     names = sorted(PROMETHEUS_RULES.functions)
     newer = {"now", "toDuration", "urlQueryEscape"}
-    refused = refused_by_go([f"{{{{ {name} }}}}" for name in names], faults)
-    assert refused <= {f"{{{{ {name} }}}}" for name in newer}
+    rejected = rejected_by_go([f"{{{{ {name} }}}}" for name in names], faults)
+    assert rejected <= {f"{{{{ {name} }}}}" for name in newer}
 
 
 def test_every_function_and_variable_of_vmalert_is_known(vmalert: Callable[[Any], str]) -> None:
@@ -241,7 +241,7 @@ def test_every_function_and_variable_of_vmalert_is_known(vmalert: Callable[[Any]
     assert wrong == []
 
 
-def test_ten_thousand_levels_are_refused_and_not_recursed_into() -> None:
+def test_ten_thousand_levels_are_rejected_without_recursion() -> None:
     for deep in ("{{ " + "(" * 10_000 + "1" + ")" * 10_000 + " }}", "{{ if . }}" * 10_000 + "{{ end }}" * 10_000):
         found = problem(deep)
         assert found is not None

@@ -1,4 +1,4 @@
-"""Rule files in the shapes that people write pass, with a server's opinion and without one."""
+"""Rule files as people write them are accepted, with a server and without one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from candy_kit_rules import (
     PROMETHEUS_RULES,
     VICTORIAMETRICS_RULES,
     RuleDatasource,
-    ask_long_ago,
-    ask_prometheus,
+    check_by_parsing,
+    check_by_past_query,
     open_checker,
 )
 from candy_testbed.rule_files import rule_file_id, rule_files
@@ -26,12 +26,12 @@ victoriametrics_files = pytest.mark.parametrize("file", rule_files("victoriametr
 
 
 def groups_of(file: Path) -> list[Any]:
-    groups: list[Any] = yaml.load(file.read_text(), yaml.BaseLoader)["groups"]  # texts are kept as texts
+    groups: list[Any] = yaml.load(file.read_text(), yaml.BaseLoader)["groups"]  # every scalar is a string
     return groups
 
 
 def typed_groups_of(file: Path) -> list[Any]:
-    groups: list[Any] = yaml.safe_load(file.read_text())["groups"]  # as the servers' own tools want them
+    groups: list[Any] = yaml.safe_load(file.read_text())["groups"]  # as the servers' own tools need them
     return groups
 
 
@@ -42,7 +42,7 @@ async def test_prometheus_rules_pass(
     groups = groups_of(file)
     datasource = params_reader.read({"url": prometheus}, RuleDatasource)
     for source in (None, datasource):
-        async with open_checker(plugin_context("rules"), PROMETHEUS_RULES, source, ask_prometheus) as check:
+        async with open_checker(plugin_context("rules"), PROMETHEUS_RULES, source, check_by_parsing) as check:
             assert await check(make_rule(*groups)) == []
     if file.stem != "newer":
         assert promtool(typed_groups_of(file)) == "", "the file itself is wrong"
@@ -55,15 +55,15 @@ async def test_victoriametrics_rules_pass(
     groups = groups_of(file)
     datasource = params_reader.read({"url": victoriametrics}, RuleDatasource)
     for source in (None, datasource):
-        async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, source, ask_long_ago) as check:
+        async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, source, check_by_past_query) as check:
             assert await check(make_rule(*groups)) == []
     if file.stem != "newer":
         assert vmalert(typed_groups_of(file)) == "", "the file itself is wrong"
 
 
 @prometheus_files
-async def test_what_prometheus_takes_vmalert_takes_too(make_rule: Callable[..., Rule], file: Path) -> None:
-    """PrometheusRules are converted into VMRules; but for Prometheus' links they hold the same."""
+async def test_rules_for_prometheus_are_accepted_for_vmalert_too(make_rule: Callable[..., Rule], file: Path) -> None:
+    """The operator converts PrometheusRules into VMRules; only functions for links to Prometheus differ."""
     groups = [group for group in groups_of(file) if "query_offset" not in group]
-    async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, None, ask_long_ago) as check:
+    async with open_checker(plugin_context("rules"), VICTORIAMETRICS_RULES, None, check_by_past_query) as check:
         assert [problem for problem in await check(make_rule(*groups)) if "graphLink" not in problem.message] == []

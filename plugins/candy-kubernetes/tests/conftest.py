@@ -1,4 +1,4 @@
-"""The plugin, opened on a real cluster and asked as the core does it; and objects to be found wanting."""
+"""The plugin, opened for a real cluster and called as the core does, and objects for it to check."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from candy_kit_kube import Surroundings
+from candy_kit_kube import Environment
 from candy_testbed import KubeCluster
 from candy_testbed.kube.gateway import HostileGateway
 from candy_testbed.kubernetes_plugin import Agent, Objects, Open, opener
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    """A machine on which no cluster is found but in the home folder ``tmp_path / "home"``."""
-    return Surroundings(environ={}, home=tmp_path / "home", service_account=tmp_path / "service_account")
+def environment(tmp_path: Path) -> Environment:
+    """An environment in which a cluster is found only in the home folder ``tmp_path / "home"``."""
+    return Environment(environ={}, home=tmp_path / "home", service_account=tmp_path / "service_account")
 
 
 @pytest.fixture
-def open_agent(surroundings: Surroundings) -> Open:
-    """Opens the executor where no cluster is found but what the settings name."""
-    return opener(surroundings)
+def open_agent(environment: Environment) -> Open:
+    """Opens the executor in an environment in which only the cluster of the settings is found."""
+    return opener(environment)
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ async def agent(kube_cluster: KubeCluster, open_agent: Open) -> AsyncIterator[Ag
 
 @pytest.fixture
 def objects(kube_cluster: KubeCluster, kube_namespace: str) -> Objects:
-    """Makes objects in the test's namespace."""
+    """Creates objects in the test's namespace."""
     return Objects(kube_cluster, kube_namespace)
 
 
 @pytest.fixture
 def make_node(kube_cluster: KubeCluster) -> Iterator[Any]:
-    """Makes a node with some status and ``spec``, labelled ``test`` with the second value that it gives; ends it."""
+    """Creates nodes with a status and a ``spec`` and the label ``test=here``, and deletes them after the test."""
     made: list[str] = []
 
     def make(name: str | None = None, *, status: Mapping[str, Any] | None = None, **spec: Any) -> str:
@@ -63,14 +63,14 @@ def make_node(kube_cluster: KubeCluster) -> Iterator[Any]:
 
 @pytest.fixture
 def gateway(kube_cluster: KubeCluster) -> Iterator[HostileGateway]:
-    """Before the cluster's API server; in some namespaces it does everything wrong."""
+    """In front of the cluster's API server; in some namespaces it misbehaves."""
     with HostileGateway(kube_cluster.url, kube_cluster.ca_file) as started:
         yield started
 
 
 @pytest.fixture
 def gateway_kubeconfig(kube_cluster: KubeCluster, gateway: HostileGateway, tmp_path: Path) -> Path:
-    """The administrator's kubeconfig, for the way through the gateway."""
+    """The administrator's kubeconfig, with the gateway as the server."""
     document = json.loads(kube_cluster.kubeconfig.read_text())
     document["clusters"][0]["cluster"] = {"server": gateway.url}
     path = tmp_path / "gateway-kubeconfig"

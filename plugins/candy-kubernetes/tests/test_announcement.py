@@ -26,17 +26,17 @@ def test_one_executor_of_the_contracts_name_and_one_probe() -> None:
     assert (probe.name, probe.settings) == ("kubernetes", KubernetesSettings)
 
 
-async def test_without_a_cluster_the_plugin_opens_and_is_well(open_agent: Any) -> None:
+async def test_without_a_cluster_the_plugin_opens_and_is_healthy(open_agent: Any) -> None:
     """Contract §7: "none of them: everything but Kubernetes works"; a plugin without settings is ``active``."""
     async with open_agent() as agent:
         assert (await agent.health()).ok
         outcome = await agent.run("pods")
     assert (outcome.status, outcome.reason) == ("failed", "not_configured")
-    assert outcome.message.startswith("there is no cluster to look at: no Kubernetes cluster is configured")
+    assert outcome.message.startswith("there is no cluster to check: no Kubernetes cluster is configured")
 
 
 def test_announcing_imports_neither_a_client_nor_the_certificates() -> None:
-    """Connect late: what is only listed costs little."""
+    """Listing the installed plugins must be cheap."""
     heavy = {"aiohttp", "kubernetes", "cryptography", "promql_parser"}
     code = f"import sys, candy_kubernetes.plugin; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The check ``certificates``: TLS secrets, read without their keys being seen anywhere."""
+"""The check ``certificates``: TLS secrets, whose keys are never exposed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRIVATE = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFor
 
 
 def certificate(days: float, begins: float = -1000) -> bytes:
-    """A certificate in PEM that is good for so many days, from ``begins`` days from now."""
+    """A certificate in PEM that is valid from ``begins`` to ``days`` days from now."""
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web")])
     return (
@@ -35,8 +35,8 @@ def certificate(days: float, begins: float = -1000) -> bytes:
     )
 
 
-def garbled(pem: bytes) -> bytes:
-    """The same certificate with a version that no standard has."""
+def with_unknown_version(pem: bytes) -> bytes:
+    """The same certificate with a version that does not exist."""
     encoded = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
     version = b"\xa0\x03\x02\x01"
     body = base64.encodebytes(encoded.replace(version + b"\x02", version + b"\x09", 1))
@@ -48,7 +48,7 @@ def secret(objects: Objects, name: str, chain: bytes, kind: str = "kubernetes.io
     objects.apply("v1", "Secret", name, type=kind, data=data)
 
 
-async def test_what_has_expired_and_what_soon_will_is_an_offender(agent: Agent, objects: Objects) -> None:
+async def test_an_expired_or_expiring_certificate_is_an_offender(agent: Agent, objects: Objects) -> None:
     secret(objects, "good", certificate(90))
     secret(objects, "b-soon", certificate(10.5))
     secret(objects, "a-sooner", certificate(2.5))
@@ -74,7 +74,7 @@ async def test_what_has_expired_and_what_soon_will_is_an_offender(agent: Agent, 
     assert outcome.stats["soonest_days"] == pytest.approx(-3.5, abs=0.02)
 
 
-async def test_how_many_days_is_the_items_to_say(agent: Agent, objects: Objects) -> None:
+async def test_the_item_sets_the_number_of_days(agent: Agent, objects: Objects) -> None:
     secret(objects, "web", certificate(40))
     values = {
         days: (await agent.run("certificates", namespace=objects.namespace, days=days)).value
@@ -83,38 +83,36 @@ async def test_how_many_days_is_the_items_to_say(agent: Agent, objects: Objects)
     assert values == {"0": "0", "30": "0", "39": "0", "41": "1", "365": "1"}
 
 
-async def test_a_chain_is_as_good_as_the_first_of_it_to_expire(agent: Agent, objects: Objects) -> None:
+async def test_a_chain_expires_with_its_first_certificate(agent: Agent, objects: Objects) -> None:
     secret(objects, "web", certificate(300) + certificate(5))
     outcome = await agent.run("certificates", namespace=objects.namespace)
     assert (outcome.value, outcome.stats["expiring"]) == ("1", 1)
 
 
 @pytest.mark.parametrize(
-    ("chain", "told"),
+    ("chain", "issue"),
     [
         (b"", "holds no readable certificate"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no readable certificate"),
         (PRIVATE, "holds no readable certificate"),
-        (garbled(certificate(300)), "holds no readable certificate"),
+        (with_unknown_version(certificate(300)), "holds no readable certificate"),
         (certificate(300, begins=20), "not valid before 20"),
     ],
-    ids=["empty", "broken", "a key", "of no version", "early"],
+    ids=["empty", "broken", "a key", "unknown version", "early"],
 )
-async def test_what_cannot_be_used_is_an_offender(agent: Agent, objects: Objects, chain: bytes, told: str) -> None:
+async def test_an_unusable_certificate_is_an_offender(agent: Agent, objects: Objects, chain: bytes, issue: str) -> None:
     secret(objects, "web", chain)
     outcome = await agent.run("certificates", namespace=objects.namespace)
     assert outcome.value == "1"
-    assert told in outcome.details
+    assert issue in outcome.details
 
 
-async def test_nothing_of_a_private_key_is_shown(
-    agent: Agent, objects: Objects, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Contract §1: nothing secret is told: not in an outcome, not in the log."""
+async def test_no_private_key_is_exposed(agent: Agent, objects: Objects, capfd: pytest.CaptureFixture[str]) -> None:
+    """Contract §1: no secret is exposed: not in an outcome, not in the log."""
     secret(objects, "web", PRIVATE + certificate(2))
     outcome = await agent.run("certificates", namespace=objects.namespace)
     assert outcome.value == "1"
-    said = str(outcome) + "".join(capfd.readouterr())
+    output = str(outcome) + "".join(capfd.readouterr())
     for line in PRIVATE.decode().splitlines()[1:-1]:
-        assert line not in said
-    assert base64.b64encode(PRIVATE).decode()[:40] not in said
+        assert line not in output
+    assert base64.b64encode(PRIVATE).decode()[:40] not in output

@@ -1,4 +1,4 @@
-"""The check ``events``: objects that something has warned of lately."""
+"""The check ``events``: objects with recent warning events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def event(objects: Objects, name: str, about: str = "web", seconds_ago: float = 
     objects.apply("v1", "Event", name, **body)
 
 
-async def test_warnings_are_gathered_by_the_object_that_they_are_about(agent: Agent, objects: Objects) -> None:
+async def test_warnings_are_grouped_by_their_object(agent: Agent, objects: Objects) -> None:
     event(objects, "one", count=17)
     event(objects, "two", reason="Unhealthy", message="probe failed", count=2)
     event(objects, "three", "db")
@@ -39,8 +39,8 @@ async def test_warnings_are_gathered_by_the_object_that_they_are_about(agent: Ag
     assert outcome.stats == {"offenders": 2, "total": 3, "events": 20}
 
 
-async def test_what_is_long_past_does_not_count(agent: Agent, objects: Objects) -> None:
-    """However it is written down: an event of ``events.k8s.io`` has other fields for its times."""
+async def test_an_old_event_does_not_count(agent: Agent, objects: Objects) -> None:
+    """With either format: an event of ``events.k8s.io`` has other fields for its times."""
     event(objects, "old", seconds_ago=4000)
     where: dict[str, Any] = {"namespace": objects.namespace}
     assert (await agent.run("events", **where)).value == "0"
@@ -57,12 +57,12 @@ async def test_what_is_long_past_does_not_count(agent: Agent, objects: Objects) 
     assert (outcome.value, outcome.stats["events"]) == ("1", 5)
 
 
-async def test_no_warning_at_all_is_normal(agent: Agent, objects: Objects) -> None:
+async def test_no_warning_is_normal(agent: Agent, objects: Objects) -> None:
     outcome = await agent.run("events", namespace=objects.namespace)
     assert (outcome.status, outcome.reason, outcome.value) == ("normal", "ok", "0")
 
 
-async def test_whatever_an_event_is_about_it_is_one_short_line(agent: Agent, objects: Objects) -> None:
+async def test_any_object_of_an_event_is_one_short_line(agent: Agent, objects: Objects) -> None:
     about = {"kind": "Pod", "namespace": objects.namespace, "name": "two\nlines " + "x" * 2000}
     event(objects, "odd", involvedObject=about, message="y" * 1000, reason="Odd")
     outcome = await agent.run("events", namespace=objects.namespace)

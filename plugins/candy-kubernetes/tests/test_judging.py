@@ -1,4 +1,4 @@
-"""What is made of the number of offenders (contract §3)."""
+"""How the number of offenders is judged (contract §3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
 
 @pytest.fixture
 def two_lost(objects: Objects) -> str:
-    """A namespace with two pods that are lost, and one that has succeeded."""
+    """A namespace with two lost pods, and one that has succeeded."""
     for name, phase in (("a", "Unknown"), ("b", "Unknown"), ("c", "Succeeded")):
         objects.pod(name, {"phase": phase})
     namespace: str = objects.namespace
@@ -52,7 +52,7 @@ async def test_the_number_of_offenders_is_compared(
     assert outcome.message == message.format(ns=two_lost)
 
 
-async def test_offenders_are_named_though_they_are_few_enough(agent: Agent, two_lost: str) -> None:
+async def test_offenders_within_the_threshold_are_named(agent: Agent, two_lost: str) -> None:
     """Contract §3: "`details` names them"."""
     outcome = await agent.run("pods", namespace=two_lost, locale=Locale.ZH_CN, threshold="2")
     assert outcome.details.endswith(
@@ -60,15 +60,15 @@ async def test_offenders_are_named_though_they_are_few_enough(agent: Agent, two_
     )
 
 
-async def test_a_bound_from_below_has_words_without_an_offender(agent: Agent, objects: Objects) -> None:
+async def test_a_lower_bound_has_a_sentence_without_an_offender(agent: Agent, objects: Objects) -> None:
     objects.pod("c", {"phase": "Succeeded"})
     outcome = await agent.run("pods", namespace=objects.namespace, locale=Locale.ZH_CN, threshold="1:")
     assert (outcome.status, outcome.value, outcome.message) == ("warning", "0", "值 0.00 低于阈值 1:")
 
 
 @pytest.mark.parametrize("check", [check for check in KINDS if check != "events"])
-async def test_where_there_is_nothing_it_says_so(agent: Agent, objects: Objects, check: str) -> None:
-    """Nothing to check is not the same as all being well: a misspelt namespace has no offenders either."""
+async def test_a_check_without_objects_is_empty_result(agent: Agent, objects: Objects, check: str) -> None:
+    """A check without objects has not passed: a misspelled namespace has no offenders either."""
     where: dict[str, Any] = {"label_selector": "no=such"} | (
         {} if check == "nodes" else {"namespace": objects.namespace}
     )
@@ -82,7 +82,7 @@ async def test_where_there_is_nothing_it_says_so(agent: Agent, objects: Objects,
     assert f"there are no {KINDS[check][0]} to check with no=such" in english.message
 
 
-async def test_items_that_look_at_the_same_are_judged_each_by_itself(agent: Agent, two_lost: str) -> None:
+async def test_items_for_the_same_objects_are_judged_separately(agent: Agent, two_lost: str) -> None:
     outcomes = await agent.run_together(
         *({"check": "pods", "namespace": two_lost, "threshold": limit} for limit in ("0", "1", "2"))
     )

@@ -1,4 +1,4 @@
-"""Lists: page by page, asked for once, in little memory."""
+"""Lists: read page by page, shared by items, in little memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candy_core import params_reader
-from candy_kubernetes.checks import CHECKS, Resource, Survey
-from candy_kubernetes.listing import PAGE
+from candy_kubernetes.checks import CHECKS, Resource, Scan
+from candy_kubernetes.listing import PAGE_SIZE
 from candy_kubernetes.params import CheckName, KubernetesParams, list_key
 from candy_kubernetes.plugin import candy_executors
 from candy_testbed import KubeCluster
@@ -33,25 +33,25 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def surveys() -> list[tuple[Resource, Survey]]:
+def scans() -> list[tuple[Resource, Scan]]:
     return [
-        (resource, check.survey(KubernetesParams(check=name), 1e9))
+        (resource, check.scan(KubernetesParams(check=name), 1e9))
         for name, check in CHECKS.items()
         for resource in check.resources
     ]
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8))
-def test_no_object_is_too_strange_for_any_check(thing: dict[str, Any]) -> None:
-    """An API server of another version, or one that lies, costs no item its outcome."""
-    for resource, survey in surveys():
-        survey.see(resource, thing)
-        found = survey.found()
+def test_no_malformed_object_breaks_a_check(obj: dict[str, Any]) -> None:
+    """Objects of an unknown version, or with wrong types, do not make an item fail."""
+    for resource, scan in scans():
+        scan.inspect(resource, obj)
+        found = scan.findings()
         json.dumps(found.stats)
         assert len(found.worst()) == found.count <= 1
 
 
-def test_items_with_the_same_objects_share_a_call_and_others_do_not() -> None:
+def test_only_items_for_the_same_objects_share_a_call() -> None:
     def key(**params: Any) -> object:
         return list_key(params_reader.read({"check": "pods", **params}, KubernetesParams))
 
@@ -63,7 +63,7 @@ def test_items_with_the_same_objects_share_a_call_and_others_do_not() -> None:
 
 @pytest.fixture
 async def counted(open_agent: Open, kube_cluster: KubeCluster) -> AsyncIterator[tuple[Agent, Any]]:
-    """The executor, and how many lists of pods the API server has answered so far, by its own metrics."""
+    """The executor, and a function for the number of lists of pods in the API server's own metrics."""
 
     def lists() -> float:
         text: str = kube_cluster.api.request("GET", "/metrics")
@@ -78,7 +78,7 @@ async def counted(open_agent: Open, kube_cluster: KubeCluster) -> AsyncIterator[
         yield agent, lists
 
 
-async def test_items_that_look_at_the_same_cost_one_list(counted: tuple[Agent, Any], objects: Objects) -> None:
+async def test_items_for_the_same_objects_share_one_list(counted: tuple[Agent, Any], objects: Objects) -> None:
     agent, lists = counted
     objects.pod("web")
     before = lists()
@@ -96,23 +96,23 @@ async def test_items_that_look_at_the_same_cost_one_list(counted: tuple[Agent, A
 async def test_more_than_a_page_is_read_page_by_page(
     counted: tuple[Agent, Any], objects: Objects, kube_cluster: KubeCluster
 ) -> None:
-    """Each object once, whatever page it is on."""
+    """Each object counts once, on any page."""
     agent, lists = counted
     path = kube_cluster.api.path("v1", "Pod", namespace=objects.namespace)
-    for number in range(PAGE + 20):
+    for number in range(PAGE_SIZE + 20):
         body = {"metadata": {"name": f"w{number}"}, "spec": {"containers": [{"name": "app", "image": "app:1"}]}}
         kube_cluster.api.request("POST", path, body)
     before = lists()
     outcome = await agent.run("pods", namespace=objects.namespace, grace="0")
     assert lists() - before == 2
-    assert (outcome.value, outcome.stats["total"]) == (str(PAGE + 20), PAGE + 20)
-    assert outcome.details.splitlines()[-1] == f"and {PAGE - 80} more"
+    assert (outcome.value, outcome.stats["total"]) == (str(PAGE_SIZE + 20), PAGE_SIZE + 20)
+    assert outcome.details.splitlines()[-1] == f"and {PAGE_SIZE - 80} more"
 
 
 async def test_pages_that_are_too_large_are_made_smaller(
     open_agent: Open, kube_cluster: KubeCluster, objects: Objects
 ) -> None:
-    """Contract §7: `CANDY_MAX_ANSWER` bounds an answer; a cluster with more in it is looked at all the same."""
+    """Contract §7: `CANDY_MAX_ANSWER` bounds an answer; a larger cluster is checked nevertheless."""
     for number in range(6):
         objects.pod(f"w{number}", annotations={"note": "x" * 20_000})
     async with open_agent(kubeconfig=str(kube_cluster.kubeconfig), limit=70_000) as agent:
@@ -123,6 +123,6 @@ async def test_pages_that_are_too_large_are_made_smaller(
         assert (outcome.status, outcome.reason) == ("failed", "too_large")
 
 
-def test_every_check_has_its_place() -> None:
+def test_all_checks_exist() -> None:
     """Contract §3: "`check` (`nodes`, `pods`, `workloads`, `services`, `volumes`, `events`, `certificates`)"."""
     assert list(CHECKS) == list(CheckName)

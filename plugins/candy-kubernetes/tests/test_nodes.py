@@ -1,4 +1,4 @@
-"""The check ``nodes``. Contract §3: "`threshold`/`critical` on the number of offenders; `value` is that number"."""
+"""The check ``nodes``. Contract §3: "apply to the number of offenders; `value` is that number"."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_nodes_that_are_ready_are_no_offenders(agent: Agent, make_node: An
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"),
+    ("statuses", "issue"),
     [
         ({"Ready": "False"}, f"not ready since {SINCE}: ReadyReason: why"),
         ({"Ready": "Unknown"}, f"its kubelet has been silent since {SINCE}: ReadyReason: why"),
@@ -41,38 +41,40 @@ async def test_nodes_that_are_ready_are_no_offenders(agent: Agent, make_node: An
         ({"Ready": "True", "KernelDeadlock": "True"}, f"KernelDeadlock since {SINCE}"),
     ],
 )
-async def test_a_node_in_trouble_is_named_with_its_trouble(
-    agent: Agent, make_node: Any, statuses: dict[str, str], told: str
+async def test_a_node_with_an_issue_is_named_with_it(
+    agent: Agent, make_node: Any, statuses: dict[str, str], issue: str
 ) -> None:
     make_node()
     name = make_node(status=conditions(**statuses))
     outcome = await agent.run("nodes", **HERE)
     assert (outcome.status, outcome.reason, outcome.value) == ("warning", "threshold_exceeded", "1")
     assert outcome.message == f"The value 1.00 of node {name} exceeds the threshold 0.00"
-    assert outcome.details.splitlines()[-1] == f"{name} ({told})"
+    assert outcome.details.splitlines()[-1] == f"{name} ({issue})"
 
 
-async def test_conditions_that_are_good_or_not_known_are_no_offence(agent: Agent, make_node: Any) -> None:
+async def test_good_and_unknown_conditions_are_no_issue(agent: Agent, make_node: Any) -> None:
     make_node(status=conditions(Ready="True", MemoryPressure="False", PIDPressure="Unknown", SriovReady="True"))
     assert (await agent.run("nodes", **HERE)).value == "0"
 
 
-async def test_a_node_without_any_status_is_not_taken_for_ready(agent: Agent, make_node: Any) -> None:
+async def test_a_node_without_conditions_is_not_ready(agent: Agent, make_node: Any) -> None:
     make_node(status={"conditions": None})
     outcome = await agent.run("nodes", **HERE)
     assert (outcome.value, outcome.stats["not_ready"]) == ("1", 1)
 
 
-async def test_a_cordoned_node_counts_where_the_item_says_so(agent: Agent, make_node: Any) -> None:
+async def test_a_cordoned_node_counts_if_the_item_says_so(agent: Agent, make_node: Any) -> None:
     name = make_node(unschedulable=True)
-    quiet, strict = await agent.run_together({"check": "nodes", **HERE}, {"check": "nodes", **HERE, "cordoned": "true"})
-    assert (quiet.value, quiet.stats["cordoned"]) == ("0", 1)
+    default, strict = await agent.run_together(
+        {"check": "nodes", **HERE}, {"check": "nodes", **HERE, "cordoned": "true"}
+    )
+    assert (default.value, default.stats["cordoned"]) == ("0", 1)
     assert strict.value == "1"
     assert f"{name} (cordoned)" in strict.details
 
 
-async def test_the_worst_is_the_first_and_stands_in_the_sentence(agent: Agent, make_node: Any) -> None:
-    """Contract §3: "sentences as above with the kind for 节点"; "worst first, ties by name"."""
+async def test_the_worst_node_is_first_and_named_in_the_sentence(agent: Agent, make_node: Any) -> None:
+    """Contract §3: "with the kind for 节点"; "worst first, ties by name"."""
     pressed = make_node("b-pressed", status=conditions(Ready="True", DiskPressure="True"))
     dead = make_node("c-dead", status=conditions(Ready="Unknown"))
     make_node("a-well")

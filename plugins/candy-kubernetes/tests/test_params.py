@@ -1,4 +1,4 @@
-"""What an item may be told (contract §1 and §3)."""
+"""The params of an item (contract §1 and §3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(**params: Any) -> KubernetesParams:
 def test_every_value_may_be_a_string() -> None:
     """Contract §1: "Item `params` are `string → string` for the callers that exist today"."""
     pods = read(check="pods", namespace="shop", threshold="2", critical=">=5", grace="5m", restarts="3")
-    assert (pods.within(), str(pods.threshold), str(pods.critical)) == ("shop", "2", ">=5")
+    assert (pods.selected_namespace(), str(pods.threshold), str(pods.critical)) == ("shop", "2", ">=5")
     assert pods.grace is not None
     assert (pods.grace.seconds, pods.restarts) == (300.0, 3)
     assert read(check="nodes", cordoned="true").cordoned is True
@@ -29,12 +29,12 @@ def test_every_value_may_be_a_string() -> None:
 
 
 def test_an_empty_namespace_is_all_of_them() -> None:
-    assert read(check="pods", namespace="").within() is None
+    assert read(check="pods", namespace="").selected_namespace() is None
     assert list_key(read(check="pods", namespace="")) == list_key(read(check="pods"))
 
 
 @pytest.mark.parametrize(
-    ("params", "told"),
+    ("params", "expected"),
     [
         ({}, "check"),
         ({"check": "ponds"}, "expected one of nodes, pods, workloads, services, volumes, events, certificates"),
@@ -47,23 +47,23 @@ def test_an_empty_namespace_is_all_of_them() -> None:
         ({"check": "pods", "restarts": "-1"}, "restarts"),
         ({"check": "pods", "grace": "soon"}, "grace"),
         ({"check": "nodes", "namespace": "shop"}, "expected no namespace"),
-        ({"check": "nodes", "restarts": "3"}, "expected restarts beside the check pods only"),
-        ({"check": "pods", "days": "3"}, "expected days beside the check certificates only"),
-        ({"check": "workloads", "grace": "1m"}, "expected grace beside the check pods or volumes only"),
+        ({"check": "nodes", "restarts": "3"}, "expected restarts only with the check pods"),
+        ({"check": "pods", "days": "3"}, "expected days only with the check certificates"),
+        ({"check": "workloads", "grace": "1m"}, "expected grace only with the check pods or volumes"),
     ],
 )
-def test_what_cannot_be_read_is_refused_and_named(params: dict[str, Any], told: str) -> None:
+def test_an_invalid_param_is_rejected_and_named(params: dict[str, Any], expected: str) -> None:
     """Contract §1: "Unknown keys in a request are an error that names them"."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid) as caught:
         read(**params)
-    assert told in str(refused.value)
+    assert expected in str(caught.value)
 
 
 @given(st.integers(min_value=0, max_value=10**9))
-def test_an_age_is_never_more_than_what_has_passed(seconds: int) -> None:
+def test_an_age_is_rounded_down(seconds: int) -> None:
     units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-    told, total, digits = age(seconds), 0, ""
-    for letter in told:
+    total, digits = 0, ""
+    for letter in age(seconds):
         if letter.isdigit():
             digits += letter
         else:
@@ -73,5 +73,5 @@ def test_an_age_is_never_more_than_what_has_passed(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "00", "0.0", "5m", "1h30m", "90"])
-def test_a_span_is_written_as_prometheus_does_or_in_seconds(text: str) -> None:
+def test_a_span_is_a_prometheus_duration_or_seconds(text: str) -> None:
     assert Span.parse(text).seconds == {"5m": 300, "1h30m": 5400, "90": 90}.get(text, 0)

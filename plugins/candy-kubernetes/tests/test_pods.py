@@ -1,4 +1,4 @@
-"""The check ``pods``. Contract §3: "`threshold`/`critical` on the number of offenders; `value` is that number"."""
+"""The check ``pods``. Contract §3: "apply to the number of offenders; `value` is that number"."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def running(*, ready: bool = True, since: str | None = None, restarts: int = 0, 
 
 
 def waiting(reason: str, *, init: bool = False, **more: Any) -> dict[str, Any]:
-    status = running(ready=False, waiting={"reason": reason, "message": "the kubelet's own words"}, **more)
+    status = running(ready=False, waiting={"reason": reason, "message": "the kubelet's message"}, **more)
     if init:
         status |= {"initContainerStatuses": status.pop("containerStatuses"), "phase": "Pending"}
     return status
 
 
 def offenders(outcome: Outcome) -> list[str]:
-    """The lines that name one."""
+    """The lines of ``details`` that name an offender."""
     return outcome.details.split("\n\n")[1].splitlines()[1:] if "\n\n" in outcome.details else []
 
 
@@ -57,35 +57,35 @@ async def test_pods_that_run_or_have_succeeded_are_no_offenders(
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "issue"),
     [
         ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, "failed: Evicted: disk"),
         ({"phase": "Unknown"}, "in phase Unknown"),
-        (waiting("CrashLoopBackOff"), "container app waits: CrashLoopBackOff: the kubelet's own words"),
-        (waiting("ImagePullBackOff"), "container app waits: ImagePullBackOff: the kubelet's own words"),
+        (waiting("CrashLoopBackOff"), "container app waits: CrashLoopBackOff: the kubelet's message"),
+        (waiting("ImagePullBackOff"), "container app waits: ImagePullBackOff: the kubelet's message"),
         (waiting("CreateContainerConfigError"), "container app waits: CreateContainerConfigError: the kubelet's"),
-        (waiting("CrashLoopBackOff", init=True), "container app waits: CrashLoopBackOff: the kubelet's own words"),
+        (waiting("CrashLoopBackOff", init=True), "container app waits: CrashLoopBackOff: the kubelet's message"),
         (
             running(ready=False, terminated={"exitCode": 137, "reason": "OOMKilled"}),
             "container app ended with exit code 137: OOMKilled",
         ),
     ],
 )
-async def test_a_pod_in_trouble_is_an_offender_at_once(
-    agent: Agent, objects: Objects, status: dict[str, Any], told: str
+async def test_a_failing_pod_is_an_offender_immediately(
+    agent: Agent, objects: Objects, status: dict[str, Any], issue: str
 ) -> None:
     objects.pod("web", status)
     outcome = await agent.run("pods", namespace=objects.namespace)
     assert (outcome.status, outcome.reason, outcome.value) == ("warning", "threshold_exceeded", "1")
     assert outcome.message == f"The value 1.00 of pod {objects.namespace}/web exceeds the threshold 0.00"
     [line] = offenders(outcome)
-    assert line.startswith(f"{objects.namespace}/web ({told}")
+    assert line.startswith(f"{objects.namespace}/web ({issue}")
 
 
-@pytest.mark.parametrize("way", ["pending", "creating", "unready"])
-async def test_a_pod_on_its_way_is_an_offender_after_its_grace(agent: Agent, objects: Objects, way: str) -> None:
+@pytest.mark.parametrize("state", ["pending", "creating", "unready"])
+async def test_a_starting_pod_is_an_offender_after_its_grace(agent: Agent, objects: Objects, state: str) -> None:
     creating = waiting("ContainerCreating") | {"phase": "Pending"}
-    objects.pod("web", {"pending": None, "creating": creating, "unready": running(ready=False)}[way])
+    objects.pod("web", {"pending": None, "creating": creating, "unready": running(ready=False)}[state])
     where: dict[str, Any] = {"namespace": objects.namespace}
     assert (await agent.run("pods", **where)).value == "0"
     assert (await agent.run("pods", later=290, **where)).value == "0"
@@ -94,14 +94,14 @@ async def test_a_pod_on_its_way_is_an_offender_after_its_grace(agent: Agent, obj
     assert (await agent.run("pods", grace="0", **where)).value == "1"
 
 
-async def test_what_the_scheduler_says_of_a_pending_pod_is_told(agent: Agent, objects: Objects) -> None:
+async def test_the_schedulers_reason_for_a_pending_pod_is_shown(agent: Agent, objects: Objects) -> None:
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     objects.pod("web", {"phase": "Pending", "conditions": [unschedulable]})
     [line] = offenders(await agent.run("pods", namespace=objects.namespace, grace="0"))
     assert line.endswith("Unschedulable: 0/3 nodes)")
 
 
-async def test_restarts_count_where_the_item_says_how_many_are_too_many(agent: Agent, objects: Objects) -> None:
+async def test_restarts_count_if_the_item_has_a_limit(agent: Agent, objects: Objects) -> None:
     objects.pod("web", running(restarts=7))
     first, second, third = await agent.run_together(
         *({"check": "pods", "namespace": objects.namespace, **more} for more in ({}, {"restarts": 7}, {"restarts": 6}))
@@ -111,7 +111,7 @@ async def test_restarts_count_where_the_item_says_how_many_are_too_many(agent: A
     assert first.stats["restarts"] == 7
 
 
-async def test_a_pod_that_ought_to_be_gone_is_one_and_one_that_ends_is_none(
+async def test_only_a_pod_that_is_overdue_for_deletion_is_an_offender(
     agent: Agent, objects: Objects, kube_cluster: KubeCluster
 ) -> None:
     objects.pod("web", running(ready=False, since=ago(LATER)), annotations={"finalizers": "none"})
@@ -122,12 +122,12 @@ async def test_a_pod_that_ought_to_be_gone_is_one_and_one_that_ends_is_none(
     where: dict[str, Any] = {"namespace": objects.namespace}
     assert (await agent.run("pods", **where)).value == "0"
     [line] = offenders(await agent.run("pods", later=LATER, **where))
-    assert "should have been gone for" in line
+    assert "deletion overdue by" in line
     gone: dict[str, Any] = {"metadata": {"finalizers": None}}
     kube_cluster.api.request("PATCH", path, gone, content_type="application/merge-patch+json")
 
 
-async def test_the_line_on_a_pod_is_bounded_however_many_containers_fail(agent: Agent, objects: Objects) -> None:
+async def test_the_line_of_a_pod_with_many_failing_containers_is_bounded(agent: Agent, objects: Objects) -> None:
     [one] = waiting("CrashLoopBackOff")["containerStatuses"]
     many = [{**one, "name": f"app-{number}"} for number in range(200)]
     objects.pod("web", {"phase": "Running", "containerStatuses": many})
@@ -137,7 +137,7 @@ async def test_the_line_on_a_pod_is_bounded_however_many_containers_fail(agent: 
     assert 900 < len(line) < 1100
 
 
-async def test_worst_first_and_no_more_than_a_hundred_by_name(agent: Agent, objects: Objects) -> None:
+async def test_the_worst_first_and_at_most_a_hundred_by_name(agent: Agent, objects: Objects) -> None:
     """Contract §3: "worst first, ties by name, at most 100 and then how many more"."""
     for number in range(103):
         objects.pod(f"web-{number:03}", waiting("CrashLoopBackOff", restarts=5 if number == 77 else 1))

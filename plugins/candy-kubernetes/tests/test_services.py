@@ -1,4 +1,4 @@
-"""The check ``services``: whether anybody answers behind them."""
+"""The check ``services``: whether they have ready endpoints."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def endpoints(objects: Objects, service_name: str, *ready: bool | None, slice_na
 
 
 async def test_a_service_without_a_ready_endpoint_is_an_offender(agent: Agent, objects: Objects) -> None:
-    """By its EndpointSlices, which this API server serves in ``v1beta1`` alone."""
-    service(objects, "well")
-    endpoints(objects, "well", False, slice_name="well-1")
-    endpoints(objects, "well", True, slice_name="well-2")
-    service(objects, "unsaid")
-    endpoints(objects, "unsaid", None)
+    """By its EndpointSlices, which this API server serves only in ``v1beta1``."""
+    service(objects, "ready")
+    endpoints(objects, "ready", False, slice_name="ready-1")
+    endpoints(objects, "ready", True, slice_name="ready-2")
+    service(objects, "unspecified")
+    endpoints(objects, "unspecified", None)
     service(objects, "unready")
     endpoints(objects, "unready", False, False)
     service(objects, "empty")
@@ -52,19 +52,19 @@ async def test_a_service_without_a_ready_endpoint_is_an_offender(agent: Agent, o
     ]
 
 
-async def test_what_needs_no_endpoints_is_no_offender(agent: Agent, objects: Objects) -> None:
+async def test_a_service_that_needs_no_endpoints_is_no_offender(agent: Agent, objects: Objects) -> None:
     service(objects, "name", type="ExternalName", externalName="example.com", selector=None, ports=None)
-    service(objects, "by-hand", selector=None)
+    service(objects, "manual", selector=None)
     outcome = await agent.run("services", namespace=objects.namespace)
     assert (outcome.status, outcome.value) == ("normal", "0")
     assert (outcome.stats["external_names"], outcome.stats["without_selector"]) == (1, 1)
 
 
-async def test_endpoints_that_somebody_keeps_by_hand_count_where_there_are_some(agent: Agent, objects: Objects) -> None:
-    service(objects, "by-hand", selector=None)
-    endpoints(objects, "by-hand", False)
+async def test_manual_endpoints_count_if_there_are_any(agent: Agent, objects: Objects) -> None:
+    service(objects, "manual", selector=None)
+    endpoints(objects, "manual", False)
     assert (await agent.run("services", namespace=objects.namespace)).value == "1"
-    endpoints(objects, "by-hand", False, True)
+    endpoints(objects, "manual", False, True)
     assert (await agent.run("services", namespace=objects.namespace)).value == "0"
 
 
@@ -75,7 +75,7 @@ async def test_a_headless_service_needs_endpoints_like_any_other(agent: Agent, o
     assert (await agent.run("services", namespace=objects.namespace)).value == "0"
 
 
-async def test_a_slice_of_another_namespace_is_anothers(
+async def test_a_slice_in_another_namespace_is_ignored(
     agent: Agent, objects: Objects, kube_cluster: KubeCluster
 ) -> None:
     service(objects, "web")
@@ -103,7 +103,7 @@ async def test_a_real_controllers_slices(
     path = {"podIP": "10.9.8.7", "podIPs": [{"ip": "10.9.8.7"}]}
     kube_cluster.api.patch_status("v1", "Pod", "web", path, namespace=objects.namespace)
 
-    async def well() -> bool:
+    async def recovered() -> bool:
         return (await agent.run("services", namespace=objects.namespace)).value == "0"
 
-    await eventually(well)
+    await eventually(recovered)

@@ -1,4 +1,4 @@
-"""The plugin against the suite that every executor must pass: a real API server, and a gateway that does harm."""
+"""The plugin against the suite that every executor must pass: a real API server behind a hostile gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from candy_testbed.kubernetes_plugin import Objects
 MANY = 20
 
 
-def of(namespace: str, check: str = "pods") -> dict[str, Json]:
+def params_for(namespace: str, check: str = "pods") -> dict[str, Json]:
     return {"check": check, "namespace": namespace}
 
 
@@ -29,7 +29,7 @@ class TestKubernetes(ExecutorSuite):
 
         def numbered(number: int) -> Case:
             wanted = ",".join(map(str, range(number + 1)))
-            params = {**of(here), "grace": 0, "threshold": MANY, "label_selector": f"number in ({wanted})"}
+            params = {**params_for(here), "grace": 0, "threshold": MANY, "label_selector": f"number in ({wanted})"}
             return Case(params=params, value=str(number))
 
         return Subject(
@@ -42,31 +42,44 @@ class TestKubernetes(ExecutorSuite):
                 "prometheus_bearer_token": kube_cluster.token,
             },
             ordinary=[
-                Case(params=of(here), value="0"),
-                Case(params={**of(here), "grace": "0", "threshold": "100", "critical": ">=200"}, value=str(MANY - 1)),
-                Case(params=of(here, "workloads"), reason=Reason.EMPTY_RESULT, value="0"),
-                Case(params=of(here, "certificates"), reason=Reason.EMPTY_RESULT, value="0"),
-                Case(params={**of(here, "events"), "age": "90s"}, value="0"),
+                Case(params=params_for(here), value="0"),
+                Case(
+                    params={**params_for(here), "grace": "0", "threshold": "100", "critical": ">=200"},
+                    value=str(MANY - 1),
+                ),
+                Case(params=params_for(here, "workloads"), reason=Reason.EMPTY_RESULT, value="0"),
+                Case(params=params_for(here, "certificates"), reason=Reason.EMPTY_RESULT, value="0"),
+                Case(params={**params_for(here, "events"), "age": "90s"}, value="0"),
                 Case(params={"check": "nodes", "cordoned": "true", "label_selector": "a=b"}, reason="empty_result"),
-                Case(params=of("empty"), reason=Reason.EMPTY_RESULT, value="0"),
+                Case(params=params_for("empty"), reason=Reason.EMPTY_RESULT, value="0"),
             ],
             failures=[
                 Case(params={}, reason=Reason.BAD_PARAMS),
                 Case(params={"check": "ponds"}, reason=Reason.BAD_PARAMS),
-                Case(params={**of(here), "threshold": "much"}, reason=Reason.BAD_PARAMS),
-                Case(params={**of(here), "label_selector": "a b c"}, reason=Reason.BAD_PARAMS, told="label_selector"),
-                Case(params=of("resets"), reason=Reason.UNREACHABLE),
-                Case(params=of("html"), reason=Reason.BAD_RESPONSE),
-                Case(params=of("repeats"), reason=Reason.UNREACHABLE),
-                Case(params=of("refuses"), reason=Reason.AUTH_FAILED),
-                Case(params=of("no-list"), reason=Reason.BAD_RESPONSE),
-                *(Case(params=of(name), reason=Reason.BAD_RESPONSE) for name in ("nonsense", "mangled", "deep")),
-                Case(params=of("not-served"), reason="kubernetes_not_served", told="pods"),
+                Case(params={**params_for(here), "threshold": "much"}, reason=Reason.BAD_PARAMS),
+                Case(
+                    params={**params_for(here), "label_selector": "a b c"},
+                    reason=Reason.BAD_PARAMS,
+                    told="label_selector",
+                ),
+                Case(params=params_for("resets"), reason=Reason.UNREACHABLE),
+                Case(params=params_for("html"), reason=Reason.BAD_RESPONSE),
+                Case(params=params_for("repeats"), reason=Reason.UNREACHABLE),
+                Case(params=params_for("refuses"), reason=Reason.AUTH_FAILED),
+                Case(params=params_for("no-list"), reason=Reason.BAD_RESPONSE),
+                *(
+                    Case(params=params_for(name), reason=Reason.BAD_RESPONSE)
+                    for name in ("nonsense", "mangled", "deep")
+                ),
+                Case(params=params_for("not-served"), reason="kubernetes_not_served", told="pods"),
             ],
-            endless=[of("hangs"), of("hangs-half-way"), of("trickles")],
-            floods=[Flood(params=of(name), reason=Reason.TOO_LARGE) for name in ("never-ends", "announces-a-gigabyte")]
-            + [Flood(params=of("rubbish"), reason=Reason.TOO_LARGE, told="4194304")],
+            endless=[params_for(name) for name in ("hangs", "hangs-half-way", "trickles")],
+            floods=[
+                Flood(params=params_for(name), reason=Reason.TOO_LARGE)
+                for name in ("never-ends", "announces-a-gigabyte")
+            ]
+            + [Flood(params=params_for("rubbish"), reason=Reason.TOO_LARGE, told="4194304")],
             numbered=numbered,
             many=MANY,
-            secrets=[kube_cluster.token],  # which lets the agent in here, too,
+            secrets=[kube_cluster.token],
         )

@@ -1,4 +1,4 @@
-"""The check ``workloads``: what is there against what ``spec`` asks for, and a status only while it is a true one."""
+"""The check ``workloads``: the pods that exist against those that ``spec`` requires, with an up-to-date status."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
         ("DaemonSet", ON_DELETE, {**ALL_DAEMONS, "updatedNumberScheduled": 1}),
     ],
 )
-async def test_what_is_as_its_spec_asks_is_no_offender(
+async def test_a_workload_that_fulfills_its_spec_is_no_offender(
     agent: Agent, objects: Objects, kind: str, spec: dict[str, Any], status: dict[str, Any] | None
 ) -> None:
     objects.workload(kind, "web", status, **spec)
@@ -56,9 +56,9 @@ async def test_what_is_as_its_spec_asks_is_no_offender(
 
 
 @pytest.mark.parametrize(
-    ("kind", "spec", "status", "told"),
+    ("kind", "spec", "status", "issues"),
     [
-        ("Deployment", {"replicas": 3}, None, "no controller has told its status"),
+        ("Deployment", {"replicas": 3}, None, "no controller has reported its status"),
         ("Deployment", {"replicas": 3}, {"replicas": 3}, "0 of 3 available; 0 of 3 updated"),
         ("Deployment", {"replicas": 4}, FULL, "3 of 4 available; 3 of 4 updated"),
         ("Deployment", {"replicas": 3}, {**FULL, "updatedReplicas": 1}, "1 of 3 updated"),
@@ -73,30 +73,30 @@ async def test_what_is_as_its_spec_asks_is_no_offender(
             "Deployment",
             {"replicas": 3, "paused": True},
             {**FULL, "conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}]},
-            "its pods cannot be made: FailedCreate",
+            "its pods cannot be created: FailedCreate",
         ),
         ("StatefulSet", {"replicas": 3}, {"replicas": 3, "readyReplicas": 2}, "2 of 3 ready"),
         ("StatefulSet", {"replicas": 3}, {**ROLLING, "updatedReplicas": 1}, "1 of 3 updated"),
-        ("StatefulSet", {"replicas": 3}, None, "no controller has told its status"),
-        ("DaemonSet", {}, None, "no controller has told its status"),
+        ("StatefulSet", {"replicas": 3}, None, "no controller has reported its status"),
+        ("DaemonSet", {}, None, "no controller has reported its status"),
         ("DaemonSet", {}, {**ALL_DAEMONS, "numberReady": 1, "numberAvailable": 1}, "1 of 2 ready"),
         ("DaemonSet", {}, {**ALL_DAEMONS, "numberAvailable": 1}, "1 of 2 available"),
         ("DaemonSet", {}, {**ALL_DAEMONS, "updatedNumberScheduled": 1}, "1 of 2 updated"),
     ],
 )
-async def test_what_falls_short_of_its_spec_is_an_offender(
-    agent: Agent, objects: Objects, kind: str, spec: dict[str, Any], status: dict[str, Any] | None, told: str
+async def test_a_workload_that_lacks_pods_is_an_offender(
+    agent: Agent, objects: Objects, kind: str, spec: dict[str, Any], status: dict[str, Any] | None, issues: str
 ) -> None:
     objects.workload(kind, "web", status, **spec)
     outcome = await agent.run("workloads", namespace=objects.namespace)
     assert (outcome.status, outcome.value) == ("warning", "1")
-    assert outcome.details.splitlines()[-1].startswith(f"{kind} {objects.namespace}/web ({told}"), outcome.details
+    assert outcome.details.splitlines()[-1].startswith(f"{kind} {objects.namespace}/web ({issues}"), outcome.details
 
 
 @pytest.mark.parametrize(
     ("kind", "spec", "status"), [("Deployment", {"replicas": 3}, FULL), ("DaemonSet", {}, ALL_DAEMONS)]
 )
-async def test_a_status_that_is_about_an_older_spec_is_not_believed(
+async def test_a_status_of_an_older_spec_is_ignored(
     agent: Agent, objects: Objects, kind: str, spec: dict[str, Any], status: dict[str, Any]
 ) -> None:
     objects.workload(kind, "web", status, **spec)
@@ -113,14 +113,14 @@ async def test_a_status_that_is_about_an_older_spec_is_not_believed(
 async def test_a_real_controllers_deployment(
     agent: Agent, objects: Objects, kube_cluster: KubeCluster, kube_controller_manager: Any
 ) -> None:
-    """Its status is an offence until its pods run, and again from the moment on that more are asked for."""
+    """It is an offender until its pods run, and again as soon as its spec requires more."""
     objects.workload("Deployment", "web", replicas=2)
 
-    async def told(value: str, words: str) -> bool:
+    async def has(value: str, text: str) -> bool:
         outcome = await agent.run("workloads", namespace=objects.namespace, locale=Locale.ZH_CN)
-        return outcome.value == value and words in outcome.details
+        return outcome.value == value and text in outcome.details
 
-    await eventually(lambda: told("1", "期望 2 个，可用 0 个"))
+    await eventually(lambda: has("1", "期望 2 个，可用 0 个"))
 
     def pods() -> list[str]:
         found = kube_cluster.api.items("v1", "Pod", namespace=objects.namespace)
@@ -132,7 +132,7 @@ async def test_a_real_controllers_deployment(
     await eventually(are_two)
     for name in pods():
         kube_cluster.run_pod(objects.namespace, name)
-    await eventually(lambda: told("0", "Total: 1"))
+    await eventually(lambda: has("0", "Total: 1"))
     objects.workload("Deployment", "web", replicas=5)
     assert (await agent.run("workloads", namespace=objects.namespace)).value == "1"
     objects.workload("Deployment", "web", replicas=0)
@@ -146,7 +146,7 @@ async def test_all_three_kinds_are_one_number_and_the_worst_is_first(agent: Agen
     outcome = await agent.run("workloads", namespace=objects.namespace, threshold="5", critical="1:")
     assert (outcome.status, outcome.value) == ("normal", "2")
     assert [line.split(" (")[0] for line in outcome.details.splitlines()[-3:]] == [
-        "Workloads found wanting:",
+        "Workloads with problems:",
         f"StatefulSet {objects.namespace}/none",
         f"Deployment {objects.namespace}/half",
     ]
@@ -168,19 +168,19 @@ counts = st.one_of(st.none(), st.integers(0, 6), st.text(max_size=2))
     ),
     st.integers(0, 3),
 )
-def test_whatever_is_told_a_workload_that_wants_pods_is_well_only_if_they_are_there(
+def test_with_any_status_a_workload_is_no_offender_only_if_it_has_its_pods(
     resource: Any, spec: dict[str, Any], status: dict[str, Any], generation: int
 ) -> None:
-    survey = CHECKS[CheckName.WORKLOADS].survey(KubernetesParams(check=CheckName.WORKLOADS), 0.0)
+    scan = CHECKS[CheckName.WORKLOADS].scan(KubernetesParams(check=CheckName.WORKLOADS), 0.0)
     metadata: dict[str, Json] = {"name": "web", "namespace": "n", "generation": generation}
-    survey.see(resource, {"metadata": metadata, "spec": spec, "status": status})
-    found = survey.found()
+    scan.inspect(resource, {"metadata": metadata, "spec": spec, "status": status})
+    found = scan.findings()
     assert found.total == 1
     if found.count == 0 and not found.stats["scaled_to_zero"]:
         wanted = spec.get("replicas", 1) if isinstance(spec.get("replicas", 1), int) else 1
-        there = status.get("readyReplicas" if resource is STATEFUL_SETS else "availableReplicas")
+        current = status.get("readyReplicas" if resource is STATEFUL_SETS else "availableReplicas")
         assert resource is not DAEMON_SETS
-        assert isinstance(there, int)
-        assert there >= wanted
-        seen = status["observedGeneration"]
-        assert (seen if isinstance(seen, int) else 0) >= generation
+        assert isinstance(current, int)
+        assert current >= wanted
+        observed = status["observedGeneration"]
+        assert (observed if isinstance(observed, int) else 0) >= generation

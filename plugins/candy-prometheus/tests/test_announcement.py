@@ -12,12 +12,12 @@ from candy_prometheus import plugin
 
 
 def test_the_entry_point_is_the_plugins_name() -> None:
-    """Contract §6: "``name`` being the entry point's"."""
+    """Contract section 6: "``name`` being the entry point's"."""
     [found] = entry_points(group="candy", name="prometheus")
     assert found.load() is plugin
 
 
-def test_one_executor_of_the_contracts_name_and_with_batches() -> None:
+def test_one_executor_with_the_contracts_name_and_batches() -> None:
     [spec] = plugin.candy_executors()
     assert (spec.name, spec.aliases) == ("prometheus", ())
     assert spec.params is MetricParams
@@ -32,8 +32,8 @@ def test_every_setting_has_a_default() -> None:
     assert spec.settings() == spec.settings()
 
 
-async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) -> None:
-    """Contract §7: "a plugin without settings is ``active``, its items ``not_configured``"."""
+async def test_without_settings_the_plugin_opens_and_is_healthy(open_agent: Any) -> None:
+    """Contract section 7: "a plugin without settings is ``active``, its items ``not_configured``"."""
     async with open_agent() as agent:
         assert (await agent.health()).ok
         [outcome] = await agent.run("up")
@@ -42,6 +42,6 @@ async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) ->
 
 
 def test_announcing_imports_neither_the_http_client_nor_the_parser() -> None:
-    """Connect late: what is only listed costs little."""
+    """Listing a plugin must be cheap."""
     code = "import sys, candy_prometheus.plugin; sys.exit(bool({'aiohttp', 'promql_parser'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Hard queries and hard values, together and alone: on a real Prometheus."""
+"""Hard queries and hard values, batched and individual: on a real Prometheus."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from candy_testbed.together import differences
 
 
 @pytest.mark.parametrize("threshold", [None, "80", "!=0", "@0:5"])
-def test_hard_queries_are_answered_together_as_each_is_alone(
+def test_batched_hard_queries_have_the_outcomes_of_individual_ones(
     open_agent: Any, prometheus_server: Prometheus, threshold: str | None
 ) -> None:
     assert differences(open_agent, prometheus_server, list(QUERIES), threshold) == []
 
 
-async def test_a_value_is_the_servers_own_text_together_and_alone(agent: Any, prometheus_server: Prometheus) -> None:
-    """Contract §3: "`value` is the backend's own text, not rounded: the first series' …, a scalar's"."""
+async def test_a_value_is_the_servers_own_text_batched_or_not(agent: Any, prometheus_server: Prometheus) -> None:
+    """Contract section 3: "`value` is the backend's own text, not rounded: the first series' …, a scalar's"."""
     queries = [f"vector({number})" for number in NUMBERS]
     texts = [prometheus_server.query(query)[0]["value"][1] for query in queries]
-    together = await agent.run_together(*queries, time_=time.time())
+    batched = await agent.run_together(*queries, time_=time.time())
     scalars = await agent.run(*NUMBERS)
-    assert [outcome.value for outcome in together] == texts
-    # A scalar's answer is the point itself, in a spelling of its own (1e308 with all its digits).
-    spelled: list[Any] = [prometheus_server.query(number)[1] for number in NUMBERS]
-    assert [outcome.value for outcome in scalars] == spelled
+    assert [outcome.value for outcome in batched] == texts
+    # A scalar is formatted differently (1e308 with all its digits).
+    expected: list[Any] = [prometheus_server.query(number)[1] for number in NUMBERS]
+    assert [outcome.value for outcome in scalars] == expected

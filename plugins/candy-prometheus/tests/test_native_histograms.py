@@ -1,4 +1,4 @@
-"""Native histograms are no numbers, on their own and among others; this Prometheus makes a 0 of them in a batch."""
+"""Native histograms are not numbers, alone or among others; this Prometheus turns them into a 0 in a batch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def remote_write(name: str, milliseconds: int) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[Prometheus]:
-    """A Prometheus that has one native histogram, ``native``, and itself as ``up``."""
+    """A Prometheus with one native histogram, ``native``, and itself as ``up``."""
     with required(Prometheus(arguments=ARGUMENTS)) as server:
         request = urllib.request.Request(
             f"{server.url}/api/v1/write",
@@ -62,8 +62,8 @@ def server() -> Iterator[Prometheus]:
         yield server
 
 
-async def test_a_native_histogram_is_none_among_others_either(open_agent: Any, server: Prometheus) -> None:
-    """Contract §3: ``not_a_number``; and a batch answers what single questions would."""
+async def test_a_native_histogram_is_not_a_number_in_a_batch_either(open_agent: Any, server: Prometheus) -> None:
+    """Contract section 3: ``not_a_number``; a batch has the outcomes of individual queries."""
     async with open_agent(url=server.url) as agent:
         native, moved, up = await agent.run_together("native", "native + 1", "up", time_=time.time(), threshold="80")
     assert (native.status, native.reason) == (ItemStatus.WARNING, Reason.NOT_A_NUMBER)

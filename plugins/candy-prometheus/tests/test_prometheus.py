@@ -30,7 +30,7 @@ async def test_a_vector_is_judged_series_by_series(agent: Any) -> None:
     assert high.message == "所有节点的值都在阈值 2.00 范围内"
 
 
-async def test_the_founding_documents_cpu_query_has_a_value(agent: Any) -> None:
+async def test_the_cpu_query_of_the_contract_has_a_value(agent: Any) -> None:
     query = '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m])) * 100)'
     [outcome] = await agent.run({"query": query, "threshold": "1000"})
     assert verdict(outcome) == (NORMAL, Reason.OK)
@@ -66,13 +66,13 @@ async def test_nan_and_infinity_as_a_real_server_makes_them(agent: Any) -> None:
         ("rate(node_cpu_seconds_total[5m]) > 100", NORMAL, Reason.EMPTY_RESULT),
         ("max_over_time((up == 5)[10s:1s])", NORMAL, Reason.EMPTY_RESULT),
         ('up == 5 or node_load1{job=~"n.de"} > 1e9', NORMAL, Reason.EMPTY_RESULT),
-        # The query selects none.
+        # The query selects no series.
         ("vector(1) > 5", NORMAL, Reason.EMPTY_RESULT),
         ("vector(time()) < 5", NORMAL, Reason.EMPTY_RESULT),
-        # It may well be that there is nothing to be left out.
+        # No series is the desired state of the other operand.
         ("up == 5 unless gone", NORMAL, Reason.EMPTY_RESULT),
         ("absent(up) and absent(gone)", NORMAL, Reason.EMPTY_RESULT),
-        # A selector of it has no series at all.
+        # One of its selectors has no series at all.
         ("gone", WARNING, Reason.SERIES_ABSENT),
         ("sum(gone)", WARNING, Reason.SERIES_ABSENT),
         ("gone > 5", WARNING, Reason.SERIES_ABSENT),
@@ -92,7 +92,7 @@ async def test_nan_and_infinity_as_a_real_server_makes_them(agent: Any) -> None:
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract §3: "Empty: series were read and none passed the query's own filter, or the query selects none …"."""
+    """Contract section 3: "series were read and none passed the query's own filter"."""
     [outcome, overridden, ranged] = await agent.run(
         query, {"query": query, "no_data": "failed"}, {"query": query, "range": {"lookback": "5s", "step": "1s"}}
     )
@@ -100,11 +100,11 @@ async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, stat
     assert (outcome.value, outcome.stats) == ("", {"series": 0, "exceeding": 0})
     assert outcome.message
     assert verdict(overridden) == (FAILED, reason)
-    if "absent" not in query:  # since there was a moment before the first scrape
+    if "absent" not in query:  # there was a time before the first scrape
         assert verdict(ranged) == (status, reason)
 
 
-async def test_the_sentence_names_the_selectors_that_have_nothing(agent: Any) -> None:
+async def test_the_sentence_names_the_selectors_without_series(agent: Any) -> None:
     [outcome] = await agent.run('up + on() gone{a="b"} + rate(gone[1m]) + up', locale=Locale.EN)
     assert outcome.message == 'no series at all for gone{a="b"}, gone'
 
@@ -118,7 +118,7 @@ async def test_a_query_that_the_server_rejects_shows_the_servers_words(agent: An
 
 
 async def test_every_query_is_evaluated_at_the_tasks_instant(agent: Any, prometheus_server: Prometheus) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = time.time() - 0.5
     found = await agent.run(
         *["time()"] * 5, "vector(time())", {"query": "time()", "range": {"lookback": "1m"}}, time_=instant
@@ -126,7 +126,7 @@ async def test_every_query_is_evaluated_at_the_tasks_instant(agent: Any, prometh
     assert {round(float(outcome.value), 3) for outcome in found} == {round(instant, 3)}
 
 
-async def test_a_range_is_what_its_instants_are(agent: Any, prometheus_server: Prometheus) -> None:
+async def test_a_range_has_the_values_of_its_instants(agent: Any, prometheus_server: Prometheus) -> None:
     query = "sum(prometheus_http_requests_total)"
     prometheus_server.wait_until("prometheus_http_requests_total offset 3s")
     instant = time.time()
@@ -140,18 +140,18 @@ async def test_a_range_is_what_its_instants_are(agent: Any, prometheus_server: P
         "avg": sum(points) / 3,
         "count": 3,
     }
-    stretches = [{"lookback": "2s", "step": "1s", "reduce": reduce} for reduce in expected]
-    found = await agent.run(*({"query": query, "range": stretch} for stretch in stretches), time_=instant)
+    ranges = [{"lookback": "2s", "step": "1s", "reduce": reduce} for reduce in expected]
+    found = await agent.run(*({"query": query, "range": each} for each in ranges), time_=instant)
     assert [float(outcome.value) for outcome in found] == pytest.approx(list(expected.values()))
 
 
-async def test_a_query_of_many_lines_and_scripts_arrives_as_it_was_written(agent: Any) -> None:
+async def test_a_query_with_many_lines_and_scripts_is_sent_unchanged(agent: Any) -> None:
     query = 'label_replace(\n  vector(7),\n  "instance", "节点 & =+%", "", ""\n)  # a comment'
     [outcome] = await agent.run({"query": query, "threshold": "5"})
     assert outcome.message == "节点 节点 & =+% 的值 7.00 超过阈值 5.00"
 
 
-async def test_more_samples_than_the_server_allows_is_the_servers_refusal(open_agent: Any, prometheus: str) -> None:
+async def test_more_samples_than_the_server_allows_is_a_rejected_query(open_agent: Any, prometheus: str) -> None:
     with required(Prometheus(arguments=["--query.max-samples=10"])) as server:
         async with open_agent(url=server.url) as agent:
             server.wait_until("up")
@@ -180,6 +180,6 @@ async def test_a_frozen_server_is_a_timeout_and_a_killed_one_unreachable(open_ag
     assert "default" in health.detail
 
 
-async def test_two_thousand_queries_side_by_side_each_get_their_answer(agent: Any) -> None:
+async def test_two_thousand_concurrent_queries_each_get_their_answer(agent: Any) -> None:
     found = await agent.run(*(f"vector({number})" for number in range(2000)))
     assert [outcome.value for outcome in found] == [str(number) for number in range(2000)]

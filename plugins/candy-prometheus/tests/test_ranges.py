@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "stretch",
+    "range_",
     [
         {"lookback": "100"},
         {"lookback": "100s", "step": "60s"},
@@ -21,8 +21,8 @@ import pytest
         '{"lookback": "7m"}',
     ],
 )
-async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, stretch: object) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+async def test_the_last_point_of_a_range_is_the_tasks_instant(agent: Any, range_: object) -> None:
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = round(time.time(), 3)
-    [at, last] = await agent.run("time()", {"query": "time()", "range": stretch}, time_=instant)
-    assert (float(at.value), float(last.value)) == (instant, instant)
+    [now, last] = await agent.run("time()", {"query": "time()", "range": range_}, time_=instant)
+    assert (float(now.value), float(last.value)) == (instant, instant)

@@ -1,4 +1,4 @@
-"""The plugin against the suite that every executor must pass: with a real Prometheus, and a server that is none."""
+"""The plugin against the suite that every executor must pass: with a real Prometheus, and a hostile server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin against the suite that every rule backend must pass: real servers of Kubernetes and of PromQL."""
+"""The plugin against the suite that every rule backend must pass: a real API server and a real Prometheus."""
 
 from __future__ import annotations
 

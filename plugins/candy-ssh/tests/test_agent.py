@@ -57,7 +57,7 @@ def task(sshd: Sshd, *params: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def test_a_command_needs_the_setting_and_the_scope(
     start_agent: StartAgent, env: dict[str, str], sshd: Sshd
 ) -> None:
-    """Contract §3: '`template`/`command` as above (`plugins.ssh.allow_command`)'; §1: 'without it … `not_allowed`'."""
+    """Contract §3: 'the setting is `plugins.ssh.allow_command`'; §1: 'without it … `not_allowed`'."""
     body = task(sshd, {"credential": "login", "template": "uptime"}, {"credential": "login", "command": "echo well"})
     async with start_agent(**env) as agent:
         template, command = (await agent.run(body))["results"]
@@ -87,7 +87,7 @@ async def test_a_timeout_ends_everything_on_the_far_side_too(
 async def test_secrets_of_callers_and_of_the_configuration_are_told_nowhere(
     start_agent: StartAgent, commands: dict[str, str], sshd: Sshd
 ) -> None:
-    """Contract §3: '`password`/`private_key` (accepted from today's callers, never logged nor echoed)'."""
+    """Contract §3: '`password` or `private_key` … accepted from today's callers, never logged nor echoed'."""
     user = {"username": "nobody-by-this-name"}
     body = task(
         sshd,

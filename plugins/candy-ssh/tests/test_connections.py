@@ -69,7 +69,7 @@ async def test_an_unused_connection_is_closed_after_its_idle_time(open_agent: An
     async with open_agent(idle_time="0.2") as agent:
         await agent.run(command="true")
         deadline = time.monotonic() + 5
-        while agent.executor.pool._links:
+        while agent.executor.pool._connections:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
         await agent.run(command="true")
@@ -82,7 +82,7 @@ async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_a
         async with open_agent(host_keys=key, max_connections=5, concurrency=50) as agent:
             outcome = await agent.run(host=None, hosts=MANY, port=server.port, command="echo here")
             assert (outcome.status, outcome.stats["normal"]) == ("normal", 50), outcome.details
-            assert len(agent.executor.pool._links) <= 5
+            assert len(agent.executor.pool._connections) <= 5
 
 
 async def test_a_connection_that_died_while_it_was_idle_is_replaced(
@@ -185,7 +185,7 @@ async def test_a_known_hosts_file_that_changes_is_read_again(open_agent: Any, ss
     async with open_agent(known_hosts=str(known)) as agent:
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH
         known.write_text(sshd.known_hosts())
-        agent.executor.host_keys._looked_at = None
+        agent.executor.host_keys._checked_at = None
         assert (await agent.run(command="true")).reason == "ok"
 
 
@@ -194,7 +194,7 @@ async def test_a_known_hosts_file_that_changes_is_read_again(open_agent: Any, ss
 
 @only_root
 async def test_a_password_of_todays_callers_is_taken(open_agent: Any, sshd: Any) -> None:
-    """Contract §3: "or ``password``/``private_key`` (accepted from today's callers, never logged nor echoed)"."""
+    """Contract §3: "``password`` or ``private_key`` … accepted from today's callers, never logged nor echoed"."""
     async with open_agent(defaults={"host": "127.0.0.1", "port": str(sshd.port)}) as agent:
         outcome = await agent.run(username=USER, password=PASSWORD, command="id -un")
         assert outcome.value == USER, outcome.message

@@ -79,7 +79,7 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
     call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
     await sleepers.begun()
     await asyncio.sleep(0.3)
-    for link in list(agent.executor.pool._links):
+    for link in list(agent.executor.pool._connections):
         link.connection.abort()
     outcome: Outcome = await call
     assert outcome.reason == "unreachable"

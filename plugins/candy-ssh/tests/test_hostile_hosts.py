@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import asyncssh
 import pytest
 
-from candy_ssh.walker import locks_of
+from candy_ssh.remote_scripts import locks_of
 
 MARK = re.compile(r"CANDY_RUN=([0-9a-f]{32})")
 STAT = "7 (sh) S 1 7 7 " + "0 " * 15 + "100 0 0"
@@ -76,7 +76,7 @@ async def silence(process: Process, mark: bytes) -> None:
 
 
 async def test_an_introduction_without_end_is_not_kept(open_agent: Any) -> None:
-    """Contract §3: 'Output is … cut at a limit, and the cut is told'."""
+    """Contract §3: 'Output is … cut at a limit, and the cut is reported'."""
 
     async def command(process: Process, mark: bytes) -> None:
         process.stdout.write(mark + b"\n")
@@ -103,7 +103,7 @@ async def test_a_walkers_lines_without_end_are_not_kept(open_agent: Any, line: b
         finally:
             tracemalloc.stop()
     assert outcome.stats["terminated"] == "unverified"
-    assert re.search("the search .* did not come to its end|the host did not answer in time", outcome.details)
+    assert re.search("the search .* did not finish|the host did not answer in time", outcome.details)
     assert peak < 20_000_000
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from candy_core import Invalid, Reason
 from candy_kit_command import Capture
 from candy_ssh.host import Host, HostPattern, allowed
+from candy_ssh.remote_scripts import command_line, launch_line
 from candy_ssh.session import CommandSession
-from candy_ssh.walker import command_line, launch_line
 
 TEMPLATES = """
 templates:
@@ -212,7 +212,7 @@ async def test_a_line_that_is_too_long_is_told(agent: Any) -> None:
 
 
 async def test_output_is_cut_at_its_limit_and_told(agent: Any) -> None:
-    """Contract §3: "Output is decoded leniently and cut at a limit, and the cut is told"."""
+    """Contract §3: "Output is decoded leniently and cut at a limit, and the cut is reported"."""
     outcome = await agent.run(command="head -c 3000000 /dev/zero; printf '\\377\\n' >&2")
     assert outcome.reason == "ok"
     assert outcome.stats["stdout_cut"] == 3_000_000 - 64 * 1024
@@ -237,5 +237,5 @@ async def test_what_a_start_up_file_prints_is_no_output_of_the_command(agent: An
     stat = "7 (sh) S 6 7 7 " + " ".join(["0"] * 15) + " 4711 0"
     for byte in f"Welcome!\n{'a' * 32}\n{stat}\n77\npipe:[1]\n{'a' * 32}.\n42\n".encode():
         session.data_received(bytes([byte]), None)
-    assert session.traces.entries() == ["7:4711:7"]
+    assert session.processes.entries() == ["7:4711:7"]
     assert stdout.finish().text == "42\n"

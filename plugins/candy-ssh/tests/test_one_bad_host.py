@@ -83,7 +83,7 @@ async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
 ) -> None:
     """Contract §2: "What has finished by then is always kept and reported"; §3: its processes are dead."""
     async with open_agent(**settings) as agent:
-        links = agent.executor.pool._links
+        links = agent.executor.pool._connections
         call = asyncio.ensure_future(agent.run(**among(ssh_hosts, "never ends")))
         await eventually(lambda: len(links) == 200 and sum(link.users for link in links) == 1, within=300)
         await asyncio.wait({call}, timeout=1)

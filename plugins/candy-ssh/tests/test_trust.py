@@ -21,7 +21,7 @@ async def test_a_key_that_is_revoked_while_its_connection_is_open_ends_its_use(
     async with open_agent(known_hosts=str(known)) as agent:
         assert (await agent.run(command="true")).reason == "ok"
         known.write_text(sshd.known_hosts() + line.format(key=sshd.host_key, port=sshd.port) + "\n")
-        agent.executor.host_keys._looked_at = None
+        agent.executor.host_keys._checked_at = None
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH
 
 
@@ -35,5 +35,5 @@ async def test_a_key_that_is_replaced_while_its_connection_is_open_ends_its_use(
     async with open_agent(known_hosts=str(known)) as agent:
         assert (await agent.run(command="true")).reason == "ok"
         known.write_text(f"* {other}")
-        agent.executor.host_keys._looked_at = None
+        agent.executor.host_keys._checked_at = None
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH

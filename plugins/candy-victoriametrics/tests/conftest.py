@@ -1,4 +1,4 @@
-"""The plugin, opened and asked as the core does it."""
+"""The plugin, opened and called as by the core."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def open_agent() -> Open:
 
 @pytest.fixture
 async def agent(victoriametrics: str, open_agent: Open) -> AsyncIterator[Agent]:
-    """The plugin, with the session's VictoriaMetrics for a datasource."""
+    """The plugin with the session's VictoriaMetrics as its datasource."""
     async with open_agent(url=victoriametrics) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""What the plugin announces, and what it is told."""
+"""What the plugin announces, and its settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from candy_victoriametrics import plugin
 
 
 def test_the_entry_point_is_the_plugins_name() -> None:
-    """Contract §6: "``name`` being the entry point's"."""
+    """Contract section 6: "``name`` being the entry point's"."""
     [found] = entry_points(group="candy", name="victoriametrics")
     assert found.load() is plugin
 
 
-def test_one_executor_by_all_the_contracts_names() -> None:
-    """Contract §3: "**`victoriaMetrics`** (also `victoriametrics`, `vm`)"."""
+def test_one_executor_with_all_names_of_the_contract() -> None:
+    """Contract section 3: "**`victoriaMetrics`** (also `victoriametrics`, `vm`)"."""
     [spec] = plugin.candy_executors()
     assert {spec.name, *spec.aliases} == {"victoriaMetrics", "victoriametrics", "vm"}
     assert spec.params is MetricParams
@@ -30,8 +30,8 @@ def test_one_executor_by_all_the_contracts_names() -> None:
     assert spec.settings() == spec.settings()
 
 
-async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) -> None:
-    """Contract §7: "a plugin without settings is ``active``, its items ``not_configured``"."""
+async def test_without_settings_the_plugin_opens_and_is_healthy(open_agent: Any) -> None:
+    """Contract section 7: "a plugin without settings is ``active``, its items ``not_configured``"."""
     async with open_agent() as agent:
         assert (await agent.health()).ok
         [outcome] = await agent.run("up")
@@ -40,7 +40,7 @@ async def test_without_settings_the_plugin_opens_and_is_well(open_agent: Any) ->
 
 
 def test_announcing_imports_neither_the_http_client_nor_the_parser() -> None:
-    """Connect late: what is only listed costs little."""
+    """Listing a plugin must be cheap."""
     code = "import sys, candy_victoriametrics.plugin; sys.exit(bool({'aiohttp', 'promql_parser'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -50,7 +50,7 @@ def addresses(**settings: Any) -> dict[str, str]:
     return {name: str(source.url) for name, source in params_reader.read(settings, spec.settings).named().items()}
 
 
-def test_a_tenant_makes_the_clusters_path_and_without_one_the_path_is_as_written() -> None:
+def test_a_tenant_adds_the_clusters_path_and_without_one_the_path_is_unchanged() -> None:
     further = {
         "b": {"url": "http://vmselect:8481/", "tenant": "7:1"},
         "c": {"url": "http://vmselect:8481/select/3/prometheus/"},
@@ -66,12 +66,12 @@ def test_a_tenant_makes_the_clusters_path_and_without_one_the_path_is_as_written
 
 
 @pytest.mark.parametrize("tenant", ["a", "1:", ":1", "1:2:3", "-1", "1/2", "../0", "0/prometheus", "12345678901", ""])
-def test_what_is_no_tenant_is_refused(tenant: str) -> None:
+def test_an_invalid_tenant_is_rejected(tenant: str) -> None:
     with pytest.raises(Invalid):
         addresses(url="http://vmselect:8481", tenant=tenant)
 
 
-def test_a_tenant_beside_a_path_that_has_one_is_refused() -> None:
+def test_a_tenant_beside_a_path_with_one_is_rejected() -> None:
     with pytest.raises(Invalid, match="tenant"):
         addresses(url="http://vmselect:8481/select/0/prometheus", tenant="0")
     with pytest.raises(Invalid, match="tenant"):

@@ -1,4 +1,4 @@
-"""Series that ended are not there, though ``/api/v1/series`` of a real VictoriaMetrics still knows them."""
+"""Series that ended count as absent, though ``/api/v1/series`` of a real VictoriaMetrics still lists them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ AGO = 20 * 60
         ("up == 5 unless ended", Reason.EMPTY_RESULT),
     ],
 )
-async def test_what_ended_twenty_minutes_ago_is_absent_now(
+async def test_a_series_that_ended_twenty_minutes_ago_is_absent(
     agent: Any, victoriametrics_server: VictoriaMetrics, item: Any, reason: Reason
 ) -> None:
-    """Contract §3: "a selector of it has no series at all: ``warning``/``series_absent``"."""
+    """Contract section 3: "a selector of it has no series at all: ``warning``/``series_absent``"."""
     victoriametrics_server.write(f'ended{{instance="a"}} 7 {round((time.time() - AGO) * 1000)}\n')
     victoriametrics_server.wait_until("count_over_time(ended[1h])")
     [outcome] = await agent.run(item)

@@ -1,4 +1,4 @@
-"""Hard queries and hard values, together and alone: on a real VictoriaMetrics."""
+"""Hard queries and hard values, batched and individual: on a real VictoriaMetrics."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from candy_testbed.together import differences
 
 
 @pytest.mark.parametrize("threshold", [None, "80", "!=0", "@0:5"])
-def test_hard_queries_are_answered_together_as_each_is_alone(
+def test_batched_hard_queries_have_the_outcomes_of_individual_ones(
     open_agent: Any, victoriametrics_server: VictoriaMetrics, threshold: str | None
 ) -> None:
     assert differences(open_agent, victoriametrics_server, list(QUERIES), threshold) == []
 
 
-async def test_a_value_is_the_servers_own_text_together_and_alone(
+async def test_a_value_is_the_servers_own_text_batched_or_not(
     agent: Any, victoriametrics_server: VictoriaMetrics
 ) -> None:
-    """Contract §3: "`value` is the backend's own text, not rounded: the first series' …; `""` when there is none"."""
+    """Contract section 3: "`value` is the backend's own text, not rounded: the first series' …"."""
     queries = [f"vector({number})" for number in NUMBERS]
-    asked = [victoriametrics_server.query(query) for query in queries]
-    texts = [found[0]["value"][1] if found else "" for found in asked]  # NaN is nothing here
-    together = await agent.run_together(*queries, time_=time.time())
+    vectors = [victoriametrics_server.query(query) for query in queries]
+    texts = [found[0]["value"][1] if found else "" for found in vectors]  # NaN is an empty vector
+    batched = await agent.run_together(*queries, time_=time.time())
     scalars = await agent.run(*NUMBERS)
-    assert [outcome.value for outcome in together] == texts
+    assert [outcome.value for outcome in batched] == texts
     assert [outcome.value for outcome in scalars] == texts

@@ -1,4 +1,4 @@
-"""What newer versions and clusters say, and the one of the tests does not: told by a stand-in over a real socket."""
+"""What newer versions and clusters report, and the version of the tests does not: from a stand-in server."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class StandIn:
     status: int = 200
     error: str = ""
     url: str = ""
-    asked: list[tuple[str, dict[str, str]]] = Factory(list)
+    requests: list[tuple[str, dict[str, str]]] = Factory(list)
     """The path and the form of each request."""
 
     async def answer(self, request: web.Request) -> web.Response:
         form = dict(parse_qsl(await request.text()))
-        self.asked.append((request.path, form))
+        self.requests.append((request.path, form))
         if self.error:
             body: dict[str, Any] = {"status": "error", "errorType": str(self.status), "error": self.error}
             return web.json_response(body, status=self.status)
@@ -57,7 +57,7 @@ class StandIn:
 
 @pytest.fixture
 async def stand_in() -> AsyncIterator[StandIn]:
-    """Running, on a port of its own."""
+    """A running :class:`StandIn`."""
     stand_in = StandIn()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", stand_in.answer)
@@ -70,21 +70,21 @@ def fetched(count: int | str) -> dict[str, Any]:
     return {"stats": {"seriesFetched": count, "executionTimeMsec": 2}}
 
 
-async def test_every_query_says_that_nothing_may_be_hidden_or_kept(stand_in: StandIn, open_agent: Any) -> None:
-    """Contract §3: "VictoriaMetrics is asked with ``nocache=1``"."""
+async def test_every_query_has_nocache(stand_in: StandIn, open_agent: Any) -> None:
+    """Contract section 3: "VictoriaMetrics is asked with ``nocache=1``"."""
     stand_in.more = fetched("1")
     async with open_agent(url=stand_in.url) as agent:
         await agent.run("m > 5 and n", {"query": "m", "range": {"lookback": "1m"}})
-    queries = [(path, form) for path, form in stand_in.asked if "/query" in path]
+    queries = [(path, form) for path, form in stand_in.requests if "/query" in path]
     assert {path for path, _ in queries} == {"/api/v1/query", "/api/v1/query_range"}
     assert {form["nocache"] for _, form in queries} == {"1"}
 
 
-async def test_a_tenants_datasource_is_asked_at_the_tenants_path(stand_in: StandIn, open_agent: Any) -> None:
+async def test_a_tenants_datasource_is_queried_at_the_tenants_path(stand_in: StandIn, open_agent: Any) -> None:
     stand_in.result = SERIES
     async with open_agent(url=stand_in.url, tenant="42:7", datasources={"b": {"url": stand_in.url}}) as agent:
         await agent.run("m", {"query": "m", "datasource": "b"})
-    assert {path for path, _ in stand_in.asked} == {"/select/42:7/prometheus/api/v1/query", "/api/v1/query"}
+    assert {path for path, _ in stand_in.requests} == {"/select/42:7/prometheus/api/v1/query", "/api/v1/query"}
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ async def test_a_tenants_datasource_is_asked_at_the_tenants_path(stand_in: Stand
         ("m", "0", WARNING, Reason.SERIES_ABSENT),
         ("m > 5", "0", WARNING, Reason.SERIES_ABSENT),
         ("m", "3", WARNING, Reason.EMPTY_RESULT),
-        # Two selectors: which of them has nothing is found out by counting.
+        # Two selectors: a count shows which of them has no series.
         ("m > 5 and gone", "3", WARNING, Reason.SERIES_ABSENT),
         ("m > 5 and m{a='b'}", "3", NORMAL, Reason.EMPTY_RESULT),
-        # No PromQL: the count is all there is.
+        # Not PromQL: there is only the server's count.
         ("sum(rate(m)) > 5", "3", NORMAL, Reason.EMPTY_RESULT),
         ("sum(rate(m)) > 5", "0", WARNING, Reason.EMPTY_RESULT),
-        # A count that is none: as if it were not told.
+        # An invalid count is ignored.
         ("m > 5", "many", NORMAL, Reason.EMPTY_RESULT),
         ("gone > 5", "many", WARNING, Reason.SERIES_ABSENT),
     ],
@@ -114,14 +114,14 @@ async def test_the_count_of_series_explains_an_empty_answer(
     async with open_agent(url=stand_in.url) as agent:
         [outcome] = await agent.run(query)
     assert (outcome.status, outcome.reason) == (status, reason)
-    assert any("/series" in path for path, _ in stand_in.asked) is (count == "many")
+    assert any("/series" in path for path, _ in stand_in.requests) is (count == "many")
 
 
 @pytest.mark.parametrize("result", [SERIES, []])
 async def test_a_partial_answer_is_never_normal(
     stand_in: StandIn, open_agent: Any, result: list[dict[str, Any]]
 ) -> None:
-    """Contract §3: "A partial answer is ``partial_response`` and never ``normal``"."""
+    """Contract section 3: "A partial answer is ``partial_response`` and never ``normal``"."""
     stand_in.result = result
     stand_in.more = {"isPartial": True, **fetched("1")}
     async with open_agent(url=stand_in.url) as agent:
@@ -141,7 +141,7 @@ async def test_a_partial_answer_is_never_normal(
         (500, "panic", Reason.BAD_RESPONSE),
     ],
 )
-async def test_the_servers_own_words_are_kept_and_understood(
+async def test_the_servers_error_text_is_kept_and_classified(
     stand_in: StandIn, open_agent: Any, status: int, error: str, reason: str
 ) -> None:
     stand_in.status, stand_in.error = status, error
@@ -152,9 +152,9 @@ async def test_the_servers_own_words_are_kept_and_understood(
     assert outcome.details == f"Query: m\nError: {error}"
 
 
-async def test_a_server_that_is_no_victoriametrics_is_asked_one_by_one(stand_in: StandIn, open_agent: Any) -> None:
+async def test_a_server_that_is_not_victoriametrics_gets_no_batches(stand_in: StandIn, open_agent: Any) -> None:
     stand_in.status, stand_in.error = 400, 'unknown function with name "label_set"'
     async with open_agent(url=stand_in.url) as agent:
         found = await agent.run_together("m", "n", time_=1.0)
     assert [outcome.reason for outcome in found] == [Reason.QUERY_REJECTED] * 2
-    assert [form["query"] for _, form in stand_in.asked] == ['label_set(1,"a","b")', "m", "n"]
+    assert [form["query"] for _, form in stand_in.requests] == ['label_set(1,"a","b")', "m", "n"]

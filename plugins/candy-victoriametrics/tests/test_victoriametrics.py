@@ -1,4 +1,4 @@
-"""The executor against a real VictoriaMetrics, of a version that tells no counts."""
+"""The executor against a real VictoriaMetrics, of a version that reports no counts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_a_vector_is_judged_series_by_series(agent: Any) -> None:
     assert (*verdict(high), high.message) == (NORMAL, Reason.OK, "所有节点的值都在阈值 2.00 范围内")
 
 
-async def test_the_founding_documents_memory_query_has_a_value(agent: Any) -> None:
+async def test_the_memory_query_of_the_contract_has_a_value(agent: Any) -> None:
     query = "100 * (1 - (node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))"
     [outcome] = await agent.run({"query": query, "threshold": "1000"})
     assert verdict(outcome) == (NORMAL, Reason.OK)
@@ -47,7 +47,7 @@ async def test_imported_samples_are_found_with_their_labels(
 
 
 async def test_the_last_seconds_are_seen(agent: Any) -> None:
-    """Contract §3: "asked with ``nocache=1``: at ``time=now`` it otherwise hides the last seconds"."""
+    """Contract section 3: "asked with ``nocache=1``: at ``time=now`` it otherwise hides the last seconds"."""
     [outcome] = await agent.run("time() - timestamp(up{job='node'})")
     assert 0 <= float(outcome.value) < 10
 
@@ -63,12 +63,12 @@ async def test_the_last_seconds_are_seen(agent: Any) -> None:
         ("range_max(up{job='node'})", "1"),
     ],
 )
-async def test_metricsql_goes_to_the_server_as_it_is(agent: Any, query: str, value: str) -> None:
+async def test_metricsql_is_sent_unchanged(agent: Any, query: str, value: str) -> None:
     [outcome] = await agent.run({"query": query, "threshold": "100"})
     assert (*verdict(outcome), outcome.value) == (NORMAL, Reason.OK, value)
 
 
-async def test_nan_is_nothing_here_and_infinity_is_a_number(agent: Any) -> None:
+async def test_nan_is_an_empty_result_and_infinity_is_a_number(agent: Any) -> None:
     nan, infinite = await agent.run(
         {"query": "0 / (up * 0)", "threshold": "80"}, {"query": "1 / (up * 0)", "threshold": "80"}
     )
@@ -95,19 +95,19 @@ async def test_nan_is_nothing_here_and_infinity_is_a_number(agent: Any) -> None:
         ("up offset 3d", WARNING, Reason.SERIES_ABSENT),
         ("rate(gone[5m])", WARNING, Reason.SERIES_ABSENT),
         ("histogram_quantile(0.9, up)", WARNING, Reason.EMPTY_RESULT),
-        # MetricsQL alone is not taken apart, and this version says nothing of what it read.
+        # The selectors of MetricsQL are unknown, and this version does not report how much it read.
         ("sum(rate(gone))", WARNING, Reason.EMPTY_RESULT),
     ],
 )
 async def test_an_empty_answer_says_why_it_is_empty(agent: Any, query: str, status: ItemStatus, reason: Reason) -> None:
-    """Contract §3: "where a server tells no counts …, each selector is asked for once through ``/api/v1/series``"."""
+    """Contract section 3: "where a server tells no counts …, each selector is asked for once …"."""
     [outcome] = await agent.run(query)
     assert verdict(outcome) == (status, reason)
     assert outcome.message
     assert (outcome.value, outcome.stats) == ("", {"series": 0, "exceeding": 0})
 
 
-async def test_the_sentence_names_the_selectors_that_have_nothing(agent: Any) -> None:
+async def test_the_sentence_names_the_selectors_without_series(agent: Any) -> None:
     [outcome] = await agent.run('up + on() gone{a="b"} + rate(gone[1m]) + up', locale=Locale.EN)
     assert outcome.message == 'no series at all for gone{a="b"}, gone'
 
@@ -120,28 +120,28 @@ async def test_a_query_that_the_server_rejects_shows_the_servers_words(agent: An
     assert len(outcome.details) > len(query) + 20
 
 
-async def test_a_query_longer_than_the_server_takes_is_the_servers_refusal(agent: Any) -> None:
+async def test_a_query_longer_than_the_server_accepts_is_rejected(agent: Any) -> None:
     [outcome] = await agent.run(" + ".join(["up"] * 6000))
     assert verdict(outcome) == (FAILED, Reason.QUERY_REJECTED)
     assert "-search.maxQueryLen=16384" in outcome.details
 
 
-async def test_two_thousand_different_queries_side_by_side_each_get_their_answer(agent: Any) -> None:
+async def test_two_thousand_concurrent_queries_each_get_their_answer(agent: Any) -> None:
     queries = [f"vector({number})" for number in range(2000)]
     found = await agent.run_together(*queries, time_=time.time())
     assert [outcome.value for outcome in found] == [str(number) for number in range(2000)]
 
 
 async def test_every_query_is_evaluated_at_the_tasks_instant(agent: Any) -> None:
-    """Contract §2: "All metric queries of one task are evaluated at one instant, the task's start"."""
+    """Contract section 2: "All metric queries of one task are evaluated at one instant, the task's start"."""
     instant = time.time() - 0.5
     found = await agent.run(*["time()"] * 3, "vector(time())", time_=instant)
     assert {round(float(outcome.value), 3) for outcome in found} == {round(instant, 3)}
 
 
-async def test_a_range_is_judged_by_one_value_a_series(agent: Any) -> None:
-    stretch = {"lookback": "2m", "step": "1m", "reduce": "max"}
-    [outcome] = await agent.run({"query": "count(up)", "range": stretch})
+async def test_a_range_is_judged_by_one_value_for_each_series(agent: Any) -> None:
+    range_ = {"lookback": "2m", "step": "1m", "reduce": "max"}
+    [outcome] = await agent.run({"query": "count(up)", "range": range_})
     assert (*verdict(outcome), outcome.value) == (NORMAL, Reason.OK, "2")
 
 

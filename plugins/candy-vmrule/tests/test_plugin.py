@@ -1,4 +1,4 @@
-"""What the plugin announces, its classes against the CustomResourceDefinition, and rule files in a real cluster."""
+"""What the plugin announces, its classes compared with the CustomResourceDefinition, and rule files in a cluster."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TestPlugin(RulePluginSuite):
     departures = ("group.rules[]: required are [], and by our class ['expr']",)  # vmalert requires it
 
 
-def test_one_backend_by_all_the_contracts_names() -> None:
-    """Contract §5: "``type`` (``prometheus`` → PrometheusRule …; ``victoriaMetrics`` or ``vm`` → VMRule …"."""
+def test_one_backend_with_all_names_of_the_contract() -> None:
+    """Contract §5: "``prometheus`` | PrometheusRule … ``victoriaMetrics`` or ``vm`` | VMRule …"."""
     [spec] = plugin.candy_rule_backends()
     assert (spec.name, spec.aliases, spec.wire_name) == (
         "victoriametrics",
@@ -38,6 +38,6 @@ def test_one_backend_by_all_the_contracts_names() -> None:
         ({"name": "g", "rules": [], "query_offset": "5m"}, "$.query_offset"),
     ],
 )
-def test_fields_that_are_wrong_or_anothers_are_refused(group: Any, path: str) -> None:
+def test_invalid_and_unknown_fields_are_rejected(group: Any, path: str) -> None:
     [spec] = plugin.candy_rule_backends()
     assert refusals(spec, group) == [path]

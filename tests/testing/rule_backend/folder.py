@@ -18,7 +18,6 @@ from typing import Annotated, Any
 
 import yaml
 from attrs import Factory, evolve, frozen
-from msgspec import Meta
 
 from candy_core import (
     Absent,
@@ -28,6 +27,7 @@ from candy_core import (
     FieldConflict,
     Health,
     Invalid,
+    Meta,
     NotFound,
     NotManaged,
     PluginContext,

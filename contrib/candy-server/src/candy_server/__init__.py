@@ -1,4 +1,4 @@
-"""A stand-in for Candy-Server: receives heartbeats and callbacks, hands out tasks. For development and tests."""
+"""A stand-in for Candy-Server: receives heartbeats and callbacks, and sends tasks. For development and tests."""
 
 from candy_server.received import CallbackReceived, HeartbeatReceived, Inbox
 from candy_server.server import CandyServer

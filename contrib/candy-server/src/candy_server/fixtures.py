@@ -12,6 +12,6 @@ from candy_server.server import CandyServer
 
 @pytest_asyncio.fixture
 async def candy_server() -> AsyncIterator[CandyServer]:
-    """A stand-in on a free port, with a key of its own: ``candy_server.key``, which also signs callbacks."""
+    """A stand-in on a free port, with a generated key: ``candy_server.key``, which also signs callbacks."""
     async with CandyServer(key=secrets.token_urlsafe(16)) as server:
         yield server

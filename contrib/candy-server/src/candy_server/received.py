@@ -1,4 +1,4 @@
-"""What was received, kept in memory and bounded."""
+"""The received heartbeats and callbacks, kept in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from attrs import frozen
 
 from candy_server.signature import Signature
 
-KEPT = 1000
-"""Heartbeats, and callbacks, that are kept: the newest."""
+MAX_KEPT = 1000
+"""How many of the newest heartbeats, and callbacks, are kept."""
 
 T = TypeVar("T")
 
 
 @frozen(kw_only=True)
 class HeartbeatReceived:
-    """One heartbeat: when (RFC 3339), from whom, and its body with the key masked."""
+    """One heartbeat: its time (RFC 3339), its agent, and its body with the key masked."""
 
     at: str
     agent_id: str
@@ -28,7 +28,7 @@ class HeartbeatReceived:
 
 @frozen(kw_only=True)
 class CallbackReceived:
-    """One attempt of a callback, and how it was answered. ``duplicate``: its Idempotency-Key was accepted before."""
+    """One attempt of a callback, and the response. ``duplicate``: its Idempotency-Key was accepted before."""
 
     at: str
     task_id: str
@@ -46,15 +46,15 @@ class CallbackReceived:
 
 
 class Inbox:
-    """Everything received, in order, and a way to wait for more."""
+    """Everything received, in order, with a way to wait for more."""
 
     def __init__(self) -> None:
-        self.heartbeats: deque[HeartbeatReceived] = deque(maxlen=KEPT)
-        self.callbacks: deque[CallbackReceived] = deque(maxlen=KEPT)
+        self.heartbeats: deque[HeartbeatReceived] = deque(maxlen=MAX_KEPT)
+        self.callbacks: deque[CallbackReceived] = deque(maxlen=MAX_KEPT)
         self._changed = asyncio.Condition()
 
     async def add(self, entry: HeartbeatReceived | CallbackReceived) -> None:
-        """Keep it, and wake whoever waits."""
+        """Keep the entry, and wake all waiters."""
         if isinstance(entry, HeartbeatReceived):
             self.heartbeats.append(entry)
         else:
@@ -63,25 +63,25 @@ class Inbox:
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self.heartbeats.clear()
         self.callbacks.clear()
 
     async def first(
-        self, entries: Callable[[], Iterable[T]], wanted: Callable[[T], bool], *, timeout: float, what: str
+        self, entries: Callable[[], Iterable[T]], matches: Callable[[T], bool], *, timeout: float, what: str
     ) -> T:
-        """The first entry that is wanted, now or later. Raises TimeoutError that says ``what`` was waited for."""
+        """Wait for the first matching entry. Raises TimeoutError with ``what`` was missing."""
         found: T | None = None
 
-        def there() -> bool:
+        def arrived() -> bool:
             nonlocal found
-            found = next((entry for entry in entries() if wanted(entry)), None)
+            found = next((entry for entry in entries() if matches(entry)), None)
             return found is not None
 
         try:
             async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(there)
+                await self._changed.wait_for(arrived)
         except TimeoutError:
-            raise TimeoutError(f"Candy-Server's stand-in received no {what} within {timeout:g} s") from None
+            raise TimeoutError(f"the stand-in for Candy-Server received no {what} within {timeout:g} s") from None
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""The server: the routes that an agent calls, and the routes that a developer does."""
+"""The server: routes for agents, and routes for developers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MASK = "***"
 
 
 @attrs.define(kw_only=True)
-class Known:
-    """An agent that was heard of: where it is, its key if the heartbeat brought one, and config to be handed to it."""
+class Agent:
+    """A known agent: its address, its key if a heartbeat had one, and the config for its next heartbeat."""
 
     endpoint: str = ""
     key: str = attrs.field(default="", repr=False)
@@ -30,7 +30,7 @@ class Known:
 
 @attrs.define(kw_only=True)
 class Failure:
-    """The answers that some of the next requests get instead of the right one."""
+    """The response that the next requests get instead of the normal one."""
 
     status: int
     times: int
@@ -38,11 +38,11 @@ class Failure:
 
 
 class CandyServer:
-    """A stand-in for Candy-Server, and the async context in which it listens.
+    """A stand-in for Candy-Server; it listens while its async context is open.
 
-    ``key`` is what agents send as ``X-API-Key`` (their ``CANDY_SERVER_API_KEY``); ``secret`` signs callbacks (their
-    ``CANDY_CALLBACK_SECRET``), by default ``key``; without both the agent's own key, known from its heartbeat.
-    ``agent_key`` is the key for agents that do not tell theirs. Port 0 picks a free one.
+    ``key`` is the ``X-API-Key`` that agents send (their ``CANDY_SERVER_API_KEY``). ``secret`` signs callbacks (their
+    ``CANDY_CALLBACK_SECRET``); it defaults to ``key``, and without both to the agent's own key from its heartbeat.
+    ``agent_key`` is the key of agents whose heartbeat has none. Port 0 is a free port.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CandyServer:
         port: int = 0,
     ) -> None:
         self.inbox = Inbox()
-        self.agents: dict[str, Known] = {}
+        self.agents: dict[str, Agent] = {}
         self.key = key
         self._secret = secret or key
         self._agent_key = agent_key
@@ -91,38 +91,38 @@ class CandyServer:
                 web.post("/api/v1/heartbeat/{agent_id}", self._heartbeat),
                 web.post("/api/v1/results/{task_id}", self._callback),
                 web.get("/agents", self._list_agents),
-                web.post("/agents/{agent_id}/tasks", self._hand_out),
+                web.post("/agents/{agent_id}/tasks", self._send_task),
                 web.put("/agents/{agent_id}/config", self._configure),
                 web.get("/received/heartbeats", self._heartbeats),
                 web.get("/received/callbacks", self._callbacks),
-                web.delete("/received", self._forget),
+                web.delete("/received", self._clear),
                 web.post("/failures", self._fail),
             ]
         )
         return app
 
     async def heartbeat(self, agent_id: str, *, timeout: float = 60.0, status: str | None = None) -> HeartbeatReceived:
-        """Wait for a heartbeat of that agent, with that ``status`` if one is given. Raises TimeoutError."""
+        """Wait for a heartbeat of the agent, with that ``status`` if one is given. Raises TimeoutError."""
 
-        def wanted(entry: HeartbeatReceived) -> bool:
+        def matches(entry: HeartbeatReceived) -> bool:
             return entry.agent_id == agent_id and status in (None, entry.body.get("status"))
 
         return await self.inbox.first(
-            lambda: self.inbox.heartbeats, wanted, timeout=timeout, what=f"heartbeat of {agent_id}"
+            lambda: self.inbox.heartbeats, matches, timeout=timeout, what=f"heartbeat of {agent_id}"
         )
 
     async def callback(self, task_id: str, *, timeout: float = 60.0, event: str = "ended") -> CallbackReceived:
-        """Wait for an accepted callback of that task. Raises TimeoutError."""
+        """Wait for an accepted callback of the task. Raises TimeoutError."""
 
-        def wanted(entry: CallbackReceived) -> bool:
+        def matches(entry: CallbackReceived) -> bool:
             return entry.task_id == task_id and entry.event == event and entry.accepted
 
         return await self.inbox.first(
-            lambda: self.inbox.callbacks, wanted, timeout=timeout, what=f"callback of task {task_id}"
+            lambda: self.inbox.callbacks, matches, timeout=timeout, what=f"callback of task {task_id}"
         )
 
     def fail(self, what: str, status: int, *, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next ``times`` requests with ``status``; ``what`` is ``callbacks`` or ``heartbeats``."""
+        """Respond to the next ``times`` requests with ``status``; ``what`` is ``callbacks`` or ``heartbeats``."""
         after = None if retry_after is None else f"{retry_after:g}"
         self._failures[what] = Failure(status=status, times=times, retry_after=after)
 
@@ -132,9 +132,9 @@ class CandyServer:
             return None
         failure.times -= 1
         headers = {} if failure.retry_after is None else {"Retry-After": failure.retry_after}
-        return web.json_response({"error": "as ordered"}, status=failure.status, headers=headers)
+        return web.json_response({"error": "requested failure"}, status=failure.status, headers=headers)
 
-    def _refuse(self, request: web.Request) -> web.Response | None:
+    def _check_key(self, request: web.Request) -> web.Response | None:
         given = request.headers.get("X-API-Key", "")
         if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
             return web.json_response({"error": "X-API-Key is missing or wrong"}, status=401)
@@ -143,27 +143,27 @@ class CandyServer:
     async def _heartbeat(self, request: web.Request) -> web.Response:
         agent_id = request.match_info["agent_id"]
         body = await _object(request)
-        if (answer := self._refuse(request) or self._planned_failure("heartbeats")) is not None:
-            return answer
-        known = self.agents.setdefault(agent_id, Known())
-        known.endpoint = str(body.get("agent_endpoint") or known.endpoint)
-        known.key = str(body.get("api_key") or known.key or self._agent_key)
+        if (failure := self._check_key(request) or self._planned_failure("heartbeats")) is not None:
+            return failure
+        agent = self.agents.setdefault(agent_id, Agent())
+        agent.endpoint = str(body.get("agent_endpoint") or agent.endpoint)
+        agent.key = str(body.get("api_key") or agent.key or self._agent_key)
         shown = body | ({"api_key": MASK} if body.get("api_key") else {})
         await self.inbox.add(HeartbeatReceived(at=_now(), agent_id=agent_id, body=shown))
-        config, known.config = known.config, None
+        config, agent.config = agent.config, None
         return web.json_response({} if config is None else {"config": config})
 
     async def _callback(self, request: web.Request) -> web.Response:
         raw = await request.read()
         key = request.headers.get("Idempotency-Key", "")
         signature = self._verify(request, raw)
-        answer = self._refuse(request) or self._planned_failure("callbacks")
-        if answer is None and signature is not Signature.VERIFIED:
-            answer = web.json_response({"error": f"signature: {signature}"}, status=401)
+        response = self._check_key(request) or self._planned_failure("callbacks")
+        if response is None and signature is not Signature.VERIFIED:
+            response = web.json_response({"error": f"signature: {signature}"}, status=401)
         duplicate = bool(key) and key in self._seen
-        if answer is None:
+        if response is None:
             self._seen.add(key)
-            answer = web.json_response({"received": True, "duplicate": duplicate})
+            response = web.json_response({"received": True, "duplicate": duplicate})
         await self.inbox.add(
             CallbackReceived(
                 at=_now(),
@@ -172,14 +172,14 @@ class CandyServer:
                 idempotency_key=key,
                 signature=signature,
                 duplicate=duplicate,
-                status=answer.status,
+                status=response.status,
                 body=await _object(request),
             )
         )
-        return answer
+        return response
 
     def _verify(self, request: web.Request, raw: bytes) -> Signature:
-        secrets: Iterable[str] = [self._secret] if self._secret else [known.key for known in self.agents.values()]
+        secrets: Iterable[str] = [self._secret] if self._secret else [agent.key for agent in self.agents.values()]
         found = Signature.MISSING
         for secret in secrets:
             found = verify(
@@ -194,51 +194,53 @@ class CandyServer:
         return found
 
     async def _list_agents(self, request: web.Request) -> web.Response:
-        agents = [{"agent_id": name, "endpoint": known.endpoint} for name, known in self.agents.items()]
+        agents = [{"agent_id": name, "endpoint": agent.endpoint} for name, agent in self.agents.items()]
         return web.json_response({"agents": agents})
 
-    async def _hand_out(self, request: web.Request) -> web.Response:
-        known = self.agents.get(request.match_info["agent_id"])
-        if known is None or not known.endpoint:
-            return web.json_response({"error": "no heartbeat of that agent yet"}, status=404)
+    async def _send_task(self, request: web.Request) -> web.Response:
+        agent = self.agents.get(request.match_info["agent_id"])
+        if agent is None or not agent.endpoint:
+            return web.json_response({"error": "no heartbeat from that agent yet"}, status=404)
         try:
             async with (
                 ClientSession(timeout=ClientTimeout(total=30)) as client,
                 client.post(
-                    f"{known.endpoint.rstrip('/')}/api/v1/task",
+                    f"{agent.endpoint.rstrip('/')}/api/v1/task",
                     data=await request.read(),
-                    headers={"X-API-Key": known.key, "Content-Type": "application/json"},
+                    headers={"X-API-Key": agent.key, "Content-Type": "application/json"},
                     allow_redirects=False,  # a redirect would carry the key elsewhere
-                ) as answer,
+                ) as response,
             ):
-                return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
+                return web.Response(
+                    body=await response.read(), status=response.status, content_type=response.content_type
+                )
         except (ClientError, TimeoutError) as error:
-            return web.json_response({"error": f"the agent at {known.endpoint}: {error}"}, status=502)
+            return web.json_response({"error": f"the agent at {agent.endpoint}: {error}"}, status=502)
 
     async def _configure(self, request: web.Request) -> web.Response:
         config = await _object(request)
-        self.agents.setdefault(request.match_info["agent_id"], Known(key=self._agent_key)).config = config
+        self.agents.setdefault(request.match_info["agent_id"], Agent(key=self._agent_key)).config = config
         return web.json_response({"config": config})
 
     async def _heartbeats(self, request: web.Request) -> web.Response:
-        agent = request.query.get("agent_id")
-        found = [attrs.asdict(entry) for entry in self.inbox.heartbeats if agent in (None, entry.agent_id)]
+        agent_id = request.query.get("agent_id")
+        found = [attrs.asdict(entry) for entry in self.inbox.heartbeats if agent_id in (None, entry.agent_id)]
         return web.json_response({"heartbeats": found})
 
     async def _callbacks(self, request: web.Request) -> web.Response:
-        task = request.query.get("task_id")
-        found = [attrs.asdict(entry) for entry in self.inbox.callbacks if task in (None, entry.task_id)]
+        task_id = request.query.get("task_id")
+        found = [attrs.asdict(entry) for entry in self.inbox.callbacks if task_id in (None, entry.task_id)]
         return web.json_response({"callbacks": found})
 
-    async def _forget(self, request: web.Request) -> web.Response:
+    async def _clear(self, request: web.Request) -> web.Response:
         self.inbox.clear()
         return web.json_response({})
 
     async def _fail(self, request: web.Request) -> web.Response:
-        order = await _object(request)
-        if order.get("what") not in ("callbacks", "heartbeats") or not isinstance(order.get("status"), int):
+        body = await _object(request)
+        if body.get("what") not in ("callbacks", "heartbeats") or not isinstance(body.get("status"), int):
             return web.json_response({"error": "what: callbacks or heartbeats; status: a number"}, status=422)
-        self.fail(order["what"], order["status"], times=order.get("times", 1), retry_after=order.get("retry_after"))
+        self.fail(body["what"], body["status"], times=body.get("times", 1), retry_after=body.get("retry_after"))
         return web.json_response({})
 
 
@@ -248,7 +250,7 @@ async def _object(request: web.Request) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text='{"error":"the body is no JSON object"}', content_type="application/json")
+        raise web.HTTPBadRequest(text='{"error":"the body is not a JSON object"}', content_type="application/json")
     return body
 
 

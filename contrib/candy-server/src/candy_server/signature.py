@@ -1,4 +1,4 @@
-"""The callback's signature as a receiver checks it (contract section 4)."""
+"""Verifies the signature of a callback, as a receiver does (contract section 4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_AGE = 300.0
 
 
 class Signature(StrEnum):
-    """What was found of a callback's signature."""
+    """The result of verifying a callback's signature."""
 
     VERIFIED = "verified"
     MISSING = "missing"
@@ -25,9 +25,9 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def verify(secret: str, *, timestamp: str | None, signature: str | None, body: bytes, now: float) -> Signature:
-    """Judge the headers ``X-Candy-Timestamp`` and ``X-Candy-Signature``; ``now`` in Unix seconds.
+    """Verify the headers ``X-Candy-Timestamp`` and ``X-Candy-Signature``; ``now`` is in Unix seconds.
 
-    A timestamp from the future counts as stale by the same measure: clocks differ, but not by more than that.
+    A timestamp that is too far in the future is stale as well.
     """
     if not timestamp or not signature:
         return Signature.MISSING

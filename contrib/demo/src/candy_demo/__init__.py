@@ -1,1 +1,1 @@
-"""One inspection from end to end: real Prometheus and node exporter, Candy-Server's stand-in, the agent."""
+"""One inspection from end to end: a real Prometheus and node exporter, the stand-in for Candy-Server, and the agent."""

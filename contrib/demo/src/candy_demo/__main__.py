@@ -16,14 +16,24 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from candy_demo.inspection import AgentClient, Check, Json, judged, new_task_id, reads_chinese, received, runs, task
-from candy_demo.surroundings import AGENT_ID, Surroundings, surroundings
+from candy_demo.environment import AGENT_ID, Environment, start_environment
+from candy_demo.inspection import (
+    AgentClient,
+    Check,
+    Json,
+    has_executor,
+    new_task_id,
+    prefers_chinese,
+    task,
+    verify,
+    wait_for_server,
+)
 from candy_server import CandyServer
 from candy_testbed import MissingServer, NotReady
 
 TIMEOUT = 60.0
-"""Seconds after which a demo that hangs is a failure."""
-COLOURS = {"normal": "green", "warning": "yellow", "critical": "red", "failed": "red"}
+"""The timeout of the demo, in seconds."""
+COLORS = {"normal": "green", "warning": "yellow", "critical": "red", "failed": "red"}
 
 console = Console(highlight=False)
 
@@ -32,7 +42,7 @@ console = Console(highlight=False)
 @click.option("--keep", is_flag=True, help="Keep everything running until Ctrl-C.")
 def main(keep: bool) -> None:
     """Inspect this machine from end to end."""
-    # A shell without job control starts what goes to the background with Ctrl-C ignored; kill -INT has to work there.
+    # A shell without job control starts background processes with SIGINT ignored; kill -INT must work nevertheless.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         checks = asyncio.run(_demo(keep=keep))
@@ -53,30 +63,30 @@ async def _demo(*, keep: bool) -> list[Check]:
     with Progress(*columns, console=console) as bar:
         steps = bar.add_task("Starting", total=6)
 
-        def say(what: str) -> None:
-            bar.update(steps, description=f"Starting {what}", advance=1)
+        def report(step: str) -> None:
+            bar.update(steps, description=f"Starting {step}", advance=1)
 
-        async with surroundings(say) as around, AgentClient(around.agent.url, around.key) as agent:
-            bar.update(steps, description="Everything runs", completed=6)
+        async with start_environment(report) as env, AgentClient(env.agent.url, env.key) as agent:
+            bar.update(steps, description="Everything is running", completed=6)
             async with asyncio.timeout(TIMEOUT):
                 plugins = await agent.plugins()
-                victoriametrics, chinese = runs(plugins, "victoriametrics"), reads_chinese(os.environ)
+                victoriametrics, chinese = has_executor(plugins, "victoriametrics"), prefers_chinese(os.environ)
                 body = task(new_task_id(), with_victoriametrics=victoriametrics, chinese=chinese)
                 items = bar.add_task("Inspecting", total=len(body["items"]))
                 result = await agent.run(
                     body, lambda done, total: bar.update(items, completed=done, total=total), timeout=30
                 )
-                heartbeat, callback = await received(around.server, AGENT_ID, body["task_id"])
+                heartbeat, callback = await wait_for_server(env.server, AGENT_ID, body["task_id"])
             bar.stop()
             _show_plugins(plugins)
             _show_results(body, result)
-            _show_received(around.server)
-            checks.extend(judged(result, heartbeat, callback))
+            _show_received(env.server)
+            checks.extend(verify(result, heartbeat, callback))
             if keep:
-                _show_addresses(around, body)
+                _show_addresses(env, body)
                 await asyncio.Event().wait()
-        code = around.agent.exit_code
-        checks.append(Check(what="the agent stopped in order on SIGTERM", ok=code == 0, found=f"exit code {code}"))
+        code = env.agent.exit_code
+        checks.append(Check(what="the agent stopped cleanly on SIGTERM", ok=code == 0, found=f"exit code {code}"))
     for check in checks:
         mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
         console.print(f"{mark} {check.what}: [dim]{escape(check.found)}[/]")
@@ -92,15 +102,15 @@ def _show_plugins(plugins: list[Json]) -> None:
 
 
 def _show_results(body: Json, result: Json) -> None:
-    names = {item["id"]: item for item in body["items"]}
+    items = {item["id"]: item for item in body["items"]}
     table = _table(f"Task {result['task_id']}: {result['message']}", "item", "type", "status", "value", "message", "ms")
     for found in result["results"]:
-        asked = names[found["item_id"]]
-        colour = COLOURS.get(found["status"], "red")
+        item = items[found["item_id"]]
+        color = COLORS.get(found["status"], "red")
         table.add_row(
-            escape(asked["name"]),
-            asked["type"],
-            f"[{colour}]{found['status']}[/]",
+            escape(item["name"]),
+            item["type"],
+            f"[{color}]{found['status']}[/]",
             escape(_short(found["value"])),
             escape(found["message"]),
             str(found["duration"]),
@@ -109,21 +119,21 @@ def _show_results(body: Json, result: Json) -> None:
 
 
 def _short(value: str) -> str:
-    """A value as sentences have it; results have the backend's own text, with all of its digits."""
+    """The value with two decimals, as in the messages; results have the backend's own text, with all digits."""
     with contextlib.suppress(ValueError):
         return f"{float(value):.2f}"
     return value
 
 
 def _show_received(server: CandyServer) -> None:
-    table = _table("What Candy-Server received", "at", "what", "says")
+    table = _table("What Candy-Server received", "at", "message", "content")
     if beats := list(server.inbox.heartbeats):
         last = beats[-1].body
-        says = f"{last['agent_id']} in {last['cluster_info']['name']}: {last['status']}"
-        table.add_row(beats[-1].at[11:], "heartbeat", escape(f"{says}; the last of {len(beats)}"))
+        content = f"{last['agent_id']} in {last['cluster_info']['name']}: {last['status']}"
+        table.add_row(beats[-1].at[11:], "heartbeat", escape(f"{content}; the last of {len(beats)}"))
     for call in server.inbox.callbacks:
-        says = f"{call.task_id}: {call.body.get('status')}; signature {call.signature}, answered {call.status}"
-        table.add_row(call.at[11:], f"callback {call.event}", says + ("; duplicate" if call.duplicate else ""))
+        content = f"{call.task_id}: {call.body.get('status')}; signature {call.signature}, answered {call.status}"
+        table.add_row(call.at[11:], f"callback {call.event}", content + ("; duplicate" if call.duplicate else ""))
     console.print(table)
 
 
@@ -134,26 +144,26 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _show_addresses(around: Surroundings, body: Json) -> None:
-    again = json.dumps({"items": body["items"], "locale": body["locale"]}, ensure_ascii=False).replace("'", "'\\''")
-    address = around.agent.url.removeprefix("http://")
-    victoriametrics = around.victoriametrics.url if around.victoriametrics is not None else "not asked"
+def _show_addresses(env: Environment, body: Json) -> None:
+    request = json.dumps({"items": body["items"], "locale": body["locale"]}, ensure_ascii=False).replace("'", "'\\''")
+    address = env.agent.url.removeprefix("http://")
+    victoriametrics = env.victoriametrics.url if env.victoriametrics is not None else "not started"
     console.print(
         f"""
-agent           {around.agent.url}   (/docs, /health, /ready)
-Candy-Server    {around.server.url}   (/received/callbacks, /received/heartbeats)
-Prometheus      {around.prometheus.url}
+agent           {env.agent.url}   (/docs, /health, /ready)
+Candy-Server    {env.server.url}   (/received/callbacks, /received/heartbeats)
+Prometheus      {env.prometheus.url}
 VictoriaMetrics {victoriametrics}
 
 For the tour in README.md:
 
-AGENT={address} KEY={around.key}
+AGENT={address} KEY={env.key}
 
-The same inspection once more:
+The same inspection again:
 
-curl -sS {around.agent.url}/api/v1/task -H 'X-API-Key: {around.key}' -H 'Content-Type: application/json' -d '{again}'
+curl -sS {env.agent.url}/api/v1/task -H 'X-API-Key: {env.key}' -H 'Content-Type: application/json' -d '{request}'
 
-Ctrl-C stops all of it.""",
+Ctrl-C stops everything.""",
         markup=False,
         soft_wrap=True,
     )

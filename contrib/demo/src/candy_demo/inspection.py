@@ -1,6 +1,6 @@
-"""The inspection: the founding document's task, sent, waited for and compared with what Candy-Server received.
+"""The inspection: sends the contract's example of a task, waits for it, and verifies what Candy-Server received.
 
-That document is the written agreement between Candy-Server and the agent, whose example this task is.
+The example is in docs/contract.md#2-request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @frozen(kw_only=True)
 class Check:
-    """One thing that should be so, whether it is, and what was found."""
+    """An expectation, whether it is met, and the actual value."""
 
     what: str
     ok: bool
@@ -35,9 +35,9 @@ class Check:
 
 
 def task(task_id: str, *, with_victoriametrics: bool, chinese: bool) -> Json:
-    """The founding document's task; its second item goes to Prometheus where no plugin runs ``victoriaMetrics``.
+    """The example's task; its second item uses Prometheus if no plugin runs ``victoriaMetrics``.
 
-    Its names and sentences are ``chinese``, as they are there, or English.
+    Its names and sentences are ``chinese``, as in the example, or English.
     """
     second = "victoriaMetrics" if with_victoriametrics else "prometheus"
     names = ("CPU使用率检查", "内存使用率检查") if chinese else ("CPU usage", "Memory usage")
@@ -52,14 +52,14 @@ def task(task_id: str, *, with_victoriametrics: bool, chinese: bool) -> Json:
     }
 
 
-def reads_chinese(environ: Mapping[str, str]) -> bool:
-    """Whether the language of messages is Chinese, by the first of POSIX' variables that has a value."""
-    said = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return next(filter(None, said), "").startswith("zh")
+def prefers_chinese(environ: Mapping[str, str]) -> bool:
+    """Whether the language of messages is Chinese, by the first POSIX variable that has a value."""
+    languages = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return next(filter(None, languages), "").startswith("zh")
 
 
 class AgentClient:
-    """The agent's REST, as Candy-Server would use it: an async context manager."""
+    """A client of the agent's REST API, as Candy-Server would be: an async context manager."""
 
     def __init__(self, url: str, key: str) -> None:
         self._session = ClientSession(url, headers={"X-API-Key": key}, timeout=ClientTimeout(total=10))
@@ -74,20 +74,20 @@ class AgentClient:
         await self._session.__aexit__(kind, error, at)
 
     async def call(self, method: str, path: str, body: Json | None = None) -> Json:
-        """The answer's JSON object. Raises RuntimeError with the agent's own words for anything but a 2xx."""
-        async with self._session.request(method, path, json=body) as answer:
-            if not answer.ok:
-                raise RuntimeError(f"{method} {path}: {answer.status} {await answer.text()}")
-            found: Json = await answer.json()
-            return found
+        """The JSON object of the response. Raises RuntimeError with the agent's response for anything but a 2xx."""
+        async with self._session.request(method, path, json=body) as response:
+            if not response.ok:
+                raise RuntimeError(f"{method} {path}: {response.status} {await response.text()}")
+            document: Json = await response.json()
+            return document
 
     async def plugins(self) -> list[Json]:
-        """What is installed, and in which state."""
+        """The installed plugins and their states."""
         listed: list[Json] = (await self.call("GET", "/api/v1/plugins"))["plugins"]
         return listed
 
     async def run(self, body: Json, progress: Callable[[int, int], None], timeout: float) -> Json:
-        """Send the task, follow it to its end and give the result object. ``progress`` is told done and total."""
+        """Send the task, wait for its end, and return the result object. ``progress`` is called with done and total."""
         task_id = (await self.call("POST", "/api/v1/task", body))["task_id"]
         async with asyncio.timeout(timeout):
             while True:
@@ -99,8 +99,8 @@ class AgentClient:
                 await asyncio.sleep(0.05)
 
 
-def runs(plugins: list[Json], item_type: str) -> bool:
-    """Whether an active plugin has an executor of that type."""
+def has_executor(plugins: list[Json], item_type: str) -> bool:
+    """Whether an active plugin has an executor for that type."""
     wanted = f"executor:{item_type}".lower()
     return any(
         plugin["state"] == "active" and wanted in [provided.lower() for provided in plugin["provides"]]
@@ -109,18 +109,20 @@ def runs(plugins: list[Json], item_type: str) -> bool:
 
 
 def new_task_id() -> str:
-    """A task id that no earlier run has used."""
+    """A unique task id."""
     return f"demo-{uuid.uuid4().hex[:8]}"
 
 
-async def received(server: CandyServer, agent_id: str, task_id: str) -> tuple[HeartbeatReceived, CallbackReceived]:
-    """The first heartbeat that says ``running``, and the task's callback. TimeoutError says which is missing."""
+async def wait_for_server(
+    server: CandyServer, agent_id: str, task_id: str
+) -> tuple[HeartbeatReceived, CallbackReceived]:
+    """The first heartbeat with the status ``running``, and the task's callback. TimeoutError says which is missing."""
     heartbeat = await server.heartbeat(agent_id, timeout=10, status="running")
     return heartbeat, await server.callback(task_id, timeout=15)
 
 
-def judged(result: Json, heartbeat: HeartbeatReceived, callback: CallbackReceived) -> Iterator[Check]:
-    """Everything that has to be so at the end of the inspection."""
+def verify(result: Json, heartbeat: HeartbeatReceived, callback: CallbackReceived) -> Iterator[Check]:
+    """The expectations at the end of the inspection."""
     yield Check(what="the task is completed", ok=result["status"] == "completed", found=result["status"])
     for item in result["results"]:
         number = math.nan
@@ -142,7 +144,7 @@ def judged(result: Json, heartbeat: HeartbeatReceived, callback: CallbackReceive
         found=f"{callback.signature}, Idempotency-Key {callback.idempotency_key}",
     )
     yield Check(
-        what="the callback says what the agent answers",
+        what="the callback has the same result as the agent's API",
         ok=callback.body == result,
         found="the same" if callback.body == result else "another result",
     )

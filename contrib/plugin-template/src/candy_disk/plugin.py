@@ -26,7 +26,7 @@ from candy_core import (
 
 @frozen(kw_only=True)
 class DiskParams:
-    """An item's ``params``. The core reads them from strings or numbers; what cannot be read is ``bad_params``."""
+    """An item's ``params``. The core parses them from strings or numbers; invalid ones are ``bad_params``."""
 
     path: str
     threshold: Threshold | None = None
@@ -41,19 +41,19 @@ class DiskSettings:
 
 
 class DiskExecutor:
-    """Runs items of the type ``disk``; many at once."""
+    """Runs items of the type ``disk``; calls may run concurrently."""
 
     def __init__(self, settings: DiskSettings) -> None:
         self._paths = settings.paths
 
     async def run(self, item: Item[DiskParams], run: Run) -> Outcome:
-        """What an item finds. An expected failure is an outcome with a reason; an exception is a fault of ours."""
+        """Run one item. An expected failure is an outcome with a reason; an exception is a bug of the plugin."""
         path = item.params.path
         if path not in self._paths:
             allowed = ", ".join(self._paths)
             return Outcome.failed(Reason.NOT_ALLOWED, f"{path} is not among plugins.disk.paths ({allowed})")
         try:
-            # What blocks goes to a thread: the event loop is everybody's.
+            # Blocking calls run in a thread: all plugins share the event loop.
             usage = await asyncio.to_thread(shutil.disk_usage, path)
         except OSError as error:
             return Outcome.failed(Reason.UNREACHABLE, f"{path}: {error.strerror}")
@@ -64,7 +64,7 @@ class DiskExecutor:
             threshold=item.params.threshold,
             critical=item.params.critical,
             locale=run.locale,
-            # What a sample is; else the sentences speak of nodes.
+            # The noun for a sample in messages; the default is "node".
             noun="path" if run.locale is Locale.EN else "路径",
             head=(f"Path: {path}", f"Used: {usage.used} of {usage.total} bytes"),
         )
@@ -72,7 +72,7 @@ class DiskExecutor:
 
 @asynccontextmanager
 async def open_disk(context: PluginContext, settings: DiskSettings) -> AsyncIterator[DiskExecutor]:
-    """Connect here, and disconnect after the yield: it is held open for as long as the agent runs."""
+    """Connect before the yield, and disconnect after it: the executor is open for as long as the agent runs."""
     yield DiskExecutor(settings)
 
 

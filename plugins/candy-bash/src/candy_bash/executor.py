@@ -7,52 +7,52 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from candy_bash import texts
-from candy_bash.adoption import Adoption
-from candy_bash.child import Child
-from candy_bash.ending import end, kill_now, names
 from candy_bash.launch import Launcher
+from candy_bash.running_command import RunningCommand
 from candy_bash.settings import BashSettings
+from candy_bash.subreaper import Subreaper
+from candy_bash.termination import kill_now, names, terminate
 from candy_core import Health, Item, ItemStatus, Locale, Outcome, PluginContext, Reason, Run
 from candy_kit_command import (
     Capture,
-    Catalogue,
     Command,
     CommandParams,
-    Finished,
+    CommandResult,
+    CommandTemplates,
     Termination,
     judge_output,
     stdout_capture,
 )
 
-HELD_SECONDS = 0.25
-"""How long the end of the output is waited for once every process of the run is gone."""
-LOOK_EVERY = 1.0
-FAREWELL_SECONDS = 2.0
+OUTPUT_SECONDS = 0.25
+"""How long to wait for the end of the output once every process of the run has ended."""
+REAP_INTERVAL = 1.0
+CLOSE_SECONDS = 2.0
 
 
 @frozen(kw_only=True)
 class BashExecutor:
-    """An ``Executor`` for commands on this host. ``limit`` bounds what is kept of each stream, in bytes.
+    """An ``Executor`` for commands on this host. ``limit`` is the number of bytes kept of each stream.
 
-    ``setting`` names what enables free-form commands.
+    ``setting`` is the name of the setting that enables free-form commands.
     """
 
-    catalogue: Catalogue
+    templates: CommandTemplates
     settings: BashSettings
     launcher: Launcher
-    adoption: Adoption
+    subreaper: Subreaper
     limit: int
     setting: str
-    _running: set[Child]
-    _abandoned: set[Child]
+    _running: set[RunningCommand]
+    _abandoned: set[RunningCommand]
 
     async def run(self, item: Item[CommandParams], run: Run) -> Outcome:
-        """Run the item's command and judge its output. Cancelled, it first ends everything that the command started."""
+        """Run the item's command and judge its output. On a cancel, first terminate everything that it started."""
         params, locale = item.params, run.locale
-        command = self.catalogue.command_of(params, self.settings, locale, setting=self.setting)
+        command = self.templates.command_of(params, self.settings, locale, setting=self.setting)
         if isinstance(command, Outcome):
             return command
         head = (f"Command: {command.label}",)
@@ -61,126 +61,126 @@ class BashExecutor:
         except (OSError, ValueError) as error:
             return _not_started(error, command, head, locale)
         stdout, stderr = stdout_capture(params, self.limit), Capture(self.limit)
-        child = Child(started, stdout, stderr, self.limit)
-        self._running.add(child)
+        running = RunningCommand(started, stdout, stderr, self.limit)
+        self._running.add(running)
         code: int | None = None
         try:
-            stopped = await self._over(child, locale)
+            termination = await self._wait(running, locale)
         finally:
-            code = self._release(child)
-        finished = Finished(
+            code = self._release(running)
+        result = CommandResult(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             stdout=stdout.finish(),
             stderr=stderr.finish(),
-            stopped=stopped,
+            termination=termination,
         )
-        return judge_output(params, finished, locale, head, command)
+        return judge_output(params, result, locale, head, command)
 
-    async def _over(self, child: Child, locale: Locale) -> Termination | None:
-        """Wait until the command has ended by itself or by a cancel, and nothing of it is left.
+    async def _wait(self, running: RunningCommand, locale: Locale) -> Termination | None:
+        """Wait for the end of the command or for a cancel, then terminate whatever is left of the run.
 
-        ``None`` where it ended by itself and had left nothing. What it leaves behind was started by the item as well,
-        and is ended with it.
+        Returns ``None`` if the command ended by itself and left no processes behind. Those that it left were started by
+        the item as well, so they are terminated with it.
         """
         canceled = False
         try:
-            await child.wait()
+            await running.wait()
         except asyncio.CancelledError:
             canceled = True
-        lineage, grace = child.lineage, self.settings.grace
+        tree, grace = running.tree, self.settings.grace
         termination: Termination | None = None
-        if canceled or self.adoption.orphans(lineage):
+        if canceled or self.subreaper.orphans(tree):
             try:
-                ended = await end(self.adoption, lineage, locale, grace=grace)
+                result = await terminate(self.subreaper, tree, locale, grace=grace)
             except asyncio.CancelledError:
                 if canceled:
                     raise
                 canceled = True
-                ended = await end(self.adoption, lineage, locale, grace=grace)
-            termination = ended.termination
-            if not canceled and ended.found:
-                said = texts.sentence(locale, texts.LEFT_BEHIND, names=names(ended.found))
-                detail = said if termination.verified else f"{said}; {termination.detail}"
-                termination = Termination(termination.verified, detail)
-            await child.wait(HELD_SECONDS)
-        if not await child.drain(HELD_SECONDS) and (termination is None or termination.verified):
-            termination = Termination(False, texts.sentence(locale, texts.HELD))
+                result = await terminate(self.subreaper, tree, locale, grace=grace)
+            termination = result.termination
+            if not canceled and result.found:
+                sentence = texts.sentence(locale, texts.LEFT_BEHIND, names=names(result.found))
+                detail = sentence if termination.verified else f"{sentence}; {termination.detail}"
+                termination = evolve(termination, detail=detail)
+            await running.wait(OUTPUT_SECONDS)
+        if not await running.drain(OUTPUT_SECONDS) and (termination is None or termination.verified):
+            termination = Termination(False, texts.sentence(locale, texts.OUTPUT_OPEN))
         return termination
 
-    def _release(self, child: Child) -> int | None:
-        """Give back what a run holds. What would not die is left to :meth:`keep_house`."""
-        child.close()
-        self._running.discard(child)
-        code = child.reap()
+    def _release(self, running: RunningCommand) -> int | None:
+        """Release what a run holds. A process that could not be killed is left to :meth:`reap_loop`."""
+        running.close()
+        self._running.discard(running)
+        code = running.reap()
         if code is None:
-            self._abandoned.add(child)
+            self._abandoned.add(running)
         else:
-            self.adoption.forget(child.lineage)
+            self.subreaper.forget(running.tree)
         return code
 
-    async def keep_house(self) -> None:
-        """Ask after adopted children that have ended, and go on ending what would not die; until cancelled."""
+    async def reap_loop(self) -> None:
+        """Reap inherited children that have ended, and keep killing what could not be killed, until canceled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            self._sweep()
+            await asyncio.sleep(REAP_INTERVAL)
+            self._reap()
 
-    def _sweep(self) -> None:
-        for child in list(self._abandoned):
-            kill_now(self.adoption, child.lineage)
-            if child.reap() is not None:
-                self.adoption.forget(child.lineage)
-                self._abandoned.discard(child)
-        self.adoption.look_around()
+    def _reap(self) -> None:
+        for running in list(self._abandoned):
+            kill_now(self.subreaper, running.tree)
+            if running.reap() is not None:
+                self.subreaper.forget(running.tree)
+                self._abandoned.discard(running)
+        self.subreaper.reap()
 
-    async def farewell(self) -> None:
-        """End, without any grace, what is still running or was abandoned, within a bound: the agent may be leaving."""
+    async def kill_all(self) -> None:
+        """Kill everything that is still running or was abandoned, within :data:`CLOSE_SECONDS`: the agent may exit."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + FAREWELL_SECONDS
+        until = loop.time() + CLOSE_SECONDS
         while True:
-            for child in self._running:
-                kill_now(self.adoption, child.lineage)
-            self._sweep()
+            for running in self._running:
+                kill_now(self.subreaper, running.tree)
+            self._reap()
             if not (self._running or self._abandoned) or loop.time() >= until:
                 return
             await asyncio.sleep(0.01)
 
     async def health(self) -> Health:
-        """Whether the shell is there, if one may be asked for, and orphans stay in sight."""
+        """Whether the shell exists, if free-form commands are on, and whether orphans can be tracked."""
         shell = self.launcher.shell
         if shell is not None and not await asyncio.to_thread(os.access, shell, os.X_OK):
             return Health(ok=False, detail=f"{shell} may not be executed")
-        if not self.adoption.subreaper:
+        if not self.subreaper.active:
             return Health(ok=False, detail=texts.NO_SUBREAPER)
         return Health(ok=True)
 
 
 @asynccontextmanager
 async def open_executor(context: PluginContext, settings: BashSettings) -> AsyncIterator[BashExecutor]:
-    """Read the catalogue and look up what the settings name; ``SettingsError`` where something is not there."""
-    catalogue = await asyncio.to_thread(Catalogue.load, settings)
-    adoption = await asyncio.to_thread(Adoption.of_this_process)
+    """Read the templates and look up what the settings name. Raises ``SettingsError`` if something is missing."""
+    templates = await asyncio.to_thread(CommandTemplates.load, settings)
+    subreaper = await asyncio.to_thread(Subreaper.of_this_process)
     executor = BashExecutor(
-        catalogue=catalogue,
+        templates=templates,
         settings=settings,
-        launcher=await asyncio.to_thread(Launcher.make, settings, adoption),
-        adoption=adoption,
+        launcher=await asyncio.to_thread(Launcher.from_settings, settings, subreaper),
+        subreaper=subreaper,
         limit=context.limits.output,
         setting=f"CANDY_{context.plugin.upper()}_ALLOW_COMMAND",
         running=set(),
         abandoned=set(),
     )
     async with asyncio.TaskGroup() as group:
-        housekeeping = group.create_task(executor.keep_house())
+        reaping = group.create_task(executor.reap_loop())
         try:
             yield executor
         finally:
-            housekeeping.cancel()
-            await executor.farewell()
+            reaping.cancel()
+            await executor.kill_all()
 
 
 def _not_started(error: OSError | ValueError, command: Command, head: Sequence[str], locale: Locale) -> Outcome:
-    """With the code that a shell gives where it finds no program, 127, or may not execute it, 126."""
+    """With a shell's exit codes: 127 for a program that is missing, 126 for one that may not be executed."""
     program = command.argv[0] if command.argv else ""
     code: int | None = None
     if isinstance(error, FileNotFoundError) and error.filename == program:

@@ -1,4 +1,4 @@
-"""Starts a command: in a session of its own, with a clean environment, no descriptors but its output, and limits."""
+"""Starts a command in its own session, with a clean environment, limits, and no descriptors except its output."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 from attrs import frozen
 
-from candy_bash import limiting
-from candy_bash.adoption import Adoption, Lineage
+from candy_bash import exec_with_limits
 from candy_bash.settings import BashSettings
+from candy_bash.subreaper import ProcessTree, Subreaper
 from candy_core import SettingsError
-from candy_kit_command import MARK, Command
+from candy_kit_command import RUN_MARKER, Command
 
 
 @frozen(kw_only=True)
 class Identity:
-    """Whom commands run as."""
+    """The user and the groups as which commands run."""
 
     user: int
     group: int
@@ -30,18 +30,18 @@ class Identity:
 
 
 @frozen(kw_only=True)
-class Started:
-    """A running command. The descriptors are the reading ends of its output, and do not block."""
+class StartedProcess:
+    """A command's first process. The descriptors are the non-blocking reading ends of its output."""
 
     process: subprocess.Popen[bytes]
-    lineage: Lineage
+    tree: ProcessTree
     stdout: int
     stderr: int
 
 
 @frozen(kw_only=True)
 class Launcher:
-    """What all commands have in common. ``shell`` is ``None`` where free-form commands are off: only these need one."""
+    """What all commands have in common. ``shell`` is ``None`` where free-form commands are off."""
 
     shell: str | None
     cwd: str
@@ -50,38 +50,36 @@ class Launcher:
     prefix: tuple[str, ...]
     path: str
     identity: Identity | None
-    adoption: Adoption
+    subreaper: Subreaper
 
     @classmethod
-    def make(cls, settings: BashSettings, adoption: Adoption) -> Launcher:
-        """Look up what the settings name. Raises :class:`SettingsError` for what this host does not have."""
+    def from_settings(cls, settings: BashSettings, subreaper: Subreaper) -> Launcher:
+        """Look up what the settings name. Raises :class:`SettingsError` for what is missing on this host."""
         if not settings.cwd.is_dir():
-            raise SettingsError(f"cwd: {settings.cwd} is no folder")
+            raise SettingsError(f"cwd: {settings.cwd} is not a directory")
         return cls(
             shell=_shell(settings) if settings.allow_command else None,
             cwd=str(settings.cwd),
             environment={"PATH": settings.path, "LANG": "C.UTF-8", **settings.env},
             umask=settings.umask.bits,
-            prefix=_limiting(settings),
+            prefix=_limit_prefix(settings),
             path=settings.path,
             identity=None if settings.user is None else _identity(settings.user),
-            adoption=adoption,
+            subreaper=subreaper,
         )
 
-    def start(self, command: Command) -> Started:
-        """Fork and execute. Raises ``OSError``; ``FileNotFoundError`` for a program that is not there."""
-        argv = command.argv
-        if command.shell is not None:
-            if self.shell is None:
-                raise ValueError("no shell was looked for, since free-form commands are off")
-            argv = (self.shell, "-c", command.shell)
+    def start(self, command: Command) -> StartedProcess:
+        """Fork and execute. Raises ``OSError``, which is ``FileNotFoundError`` for a missing program."""
+        if command.shell is not None and self.shell is None:
+            raise ValueError("free-form commands are off, so there is no shell")
+        argv = command.argv_for(self.shell or "")
         if self.prefix:
             found = shutil.which(argv[0], path=self.path)
             if found is None:
                 raise FileNotFoundError(2, os.strerror(2), argv[0])
             argv = (*self.prefix, found, *argv[1:])
-        mark = secrets.token_hex(16)
-        lineage = self.adoption.new(f"{MARK}={mark}".encode())
+        marker = secrets.token_hex(16)
+        tree = self.subreaper.register(f"{RUN_MARKER}={marker}".encode())
         readers: list[int] = []
         writers: list[int] = []
         try:
@@ -90,24 +88,24 @@ class Launcher:
                 readers.append(reader)
                 writers.append(writer)
                 os.set_blocking(reader, False)
-            with self.adoption.tagging(lineage):
-                process = self._fork(argv, {**self.environment, MARK: mark}, writers)
+            with self.subreaper.tagging(tree):
+                process = self._fork(argv, {**self.environment, RUN_MARKER: marker}, writers)
         except BaseException:
             for descriptor in readers:
                 os.close(descriptor)
-            self.adoption.forget(lineage)
+            self.subreaper.forget(tree)
             raise
         finally:
             for descriptor in writers:
                 os.close(descriptor)
-        self.adoption.born(lineage, process.pid)
-        return Started(process=process, lineage=lineage, stdout=readers[0], stderr=readers[1])
+        self.subreaper.started(tree, process.pid)
+        return StartedProcess(process=process, tree=tree, stdout=readers[0], stderr=readers[1])
 
     def _fork(
         self, argv: tuple[str, ...], environment: Mapping[str, str], writers: list[int]
     ) -> subprocess.Popen[bytes]:
         identity = self.identity
-        return subprocess.Popen(  # noqa: S603  # an argv, whose values are each one element
+        return subprocess.Popen(  # noqa: S603  # an argv, in which each value is one element
             argv,
             stdin=subprocess.DEVNULL,
             stdout=writers[0],
@@ -125,12 +123,12 @@ class Launcher:
 def _shell(settings: BashSettings) -> str:
     shell = settings.shell or next((path for path in map(Path, ("/bin/bash", "/bin/sh")) if path.exists()), None)
     if shell is None or not os.access(shell, os.X_OK):
-        raise SettingsError(f"shell: {shell or '/bin/sh'} is no program that the agent may run")
+        raise SettingsError(f"shell: {shell or '/bin/sh'} is not a program that the agent may run")
     return str(shell)
 
 
-def _limiting(settings: BashSettings) -> tuple[str, ...]:
-    """What a command line begins with that sets the limits: prlimit, else a Python, which takes longer to start."""
+def _limit_prefix(settings: BashSettings) -> tuple[str, ...]:
+    """The beginning of an argv that sets the limits: prlimit, or else Python, which takes longer to start."""
     bounds = settings.limits.bounds()
     if not bounds:
         return ()
@@ -138,8 +136,8 @@ def _limiting(settings: BashSettings) -> tuple[str, ...]:
     if prlimit is not None:
         return (prlimit, *(f"--{name}={bound}:{bound}" for name, bound in bounds.items()), "--")
     if not sys.executable:
-        raise SettingsError("limits: they need the program prlimit (of util-linux) in path, or a Python that is a file")
-    script = str(Path(limiting.__file__))
+        raise SettingsError("limits: need the program prlimit (of util-linux) in path, or a Python executable")
+    script = str(Path(exec_with_limits.__file__))
     return (sys.executable, "-I", "-S", script, *(f"{name}={bound}" for name, bound in bounds.items()), "--")
 
 

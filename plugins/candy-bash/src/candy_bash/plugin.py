@@ -12,12 +12,12 @@ from candy_kit_command import CommandParams, command_scopes
 
 
 def open_bash(context: PluginContext, settings: BashSettings) -> AbstractAsyncContextManager[BashExecutor]:
-    """Read the templates, and keep in sight from now on whatever commands start."""
+    """Read the templates, and track from now on the processes that commands start."""
     return open_executor(context, settings)
 
 
 async def check(executor: BashExecutor) -> Health:
-    """Whether commands can be run and ended."""
+    """Whether commands can be run and terminated."""
     return await executor.health()
 
 

@@ -1,6 +1,6 @@
-"""What Linux tells of processes in ``/proc``. Every function takes it in its stride that a process is gone.
+"""Reads processes from ``/proc``. No function fails because a process has ended.
 
-``OSError`` is raised where nothing can be told for want of descriptors or memory: not to know is not to find nothing.
+``OSError`` is raised when descriptors or memory run out: a failed read must not look like "no processes found".
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 DEAD = frozenset("ZXx")
-"""States of processes that have ended; a zombie waits for somebody to ask how."""
-
+"""States of processes that have ended. A zombie (``Z``) has not been reaped yet."""
 
 HIDDEN = "?"
 
@@ -22,7 +21,7 @@ _GONE_OR_HIDDEN = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 @frozen
 class Process:
-    """A process at one moment. ``start`` is in clock ticks since boot; with the pid it tells processes apart."""
+    """A process at one moment. ``start`` is in clock ticks since boot; together with the pid it is unique."""
 
     pid: int
     start: int
@@ -34,26 +33,25 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it may still do anything."""
+        """Whether it has not ended."""
         return self.state not in DEAD
 
     @property
     def hidden(self) -> bool:
-        """Whether nothing is known of it but that it is there."""
+        """Whether only its existence is known."""
         return self.state == HIDDEN
 
 
 def read_process(pid: int) -> Process | None:
-    """The process, ``None`` if there is none of that number.
+    """The process with this pid, ``None`` if there is none.
 
-    Of one that may not be looked at (``/proc`` mounted with hidepid, and a process of somebody else) it is known only
-    that it is there.
+    It is ``hidden`` if it may not be read: a process of another user where ``/proc`` is mounted with hidepid.
     """
     stat = _read(f"/proc/{pid}/stat")
-    head, _, tail = stat.rpartition(b") ")  # a process names itself, with parentheses and line ends if it likes
+    head, _, tail = stat.rpartition(b") ")  # a process chooses its name, even with parentheses and line ends
     fields = tail.split()
-    if len(fields) < 20 or int(fields[3]) < 0:  # so it reads of one that is about to vanish
-        return Process(pid, 0, 0, 0, 0, HIDDEN, "?") if not stat and _is_anothers(pid) else None
+    if len(fields) < 20 or int(fields[3]) < 0:  # the process is just disappearing
+        return Process(pid, 0, 0, 0, 0, HIDDEN, "?") if not stat and _is_of_another_user(pid) else None
     return Process(
         pid=pid,
         start=int(fields[19]),
@@ -65,8 +63,8 @@ def read_process(pid: int) -> Process | None:
     )
 
 
-def leader_children(pid: int) -> tuple[int, ...] | None:
-    """The children of a process' first thread, which adopts orphans; ``None`` where Linux was built without that."""
+def main_thread_children(pid: int) -> tuple[int, ...] | None:
+    """The children of a process' main thread, which inherits orphans; ``None`` if this kernel has no such file."""
     try:
         descriptor = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -77,28 +75,28 @@ def leader_children(pid: int) -> tuple[int, ...] | None:
         os.close(descriptor)
 
 
-def descendants(roots: Iterable[int], *, by_children: bool) -> dict[int, Process]:
-    """The processes ``roots`` and all that descend from them, by pid.
+def descendants(roots: Iterable[int], *, has_children_file: bool) -> dict[int, Process]:
+    """The processes ``roots`` and all their descendants, by pid.
 
-    ``by_children``: from parents to children, at the cost of what is found; else through a table of all processes.
+    With ``has_children_file`` only these processes are read, otherwise a table of all processes is made.
     """
     found: dict[int, Process] = {}
-    table = None if by_children else _by_parent()
-    waiting = list(roots)
-    while waiting:
-        pid = waiting.pop()
+    table = None if has_children_file else _by_parent()
+    pending = list(roots)
+    while pending:
+        pid = pending.pop()
         if pid in found:
             continue
         process = read_process(pid)
         if process is None:
             continue
         found[pid] = process
-        waiting += _children(pid) if table is None else table.get(pid, ())
+        pending += _children(pid) if table is None else table.get(pid, ())
     return found
 
 
 def message_queue_limit(pid: int) -> int | None:
-    """The soft limit RLIMIT_MSGQUEUE of a process, zombies too; ``None`` where it cannot be had or is infinite."""
+    """The soft limit RLIMIT_MSGQUEUE of a process, even a zombie; ``None`` if it is unreadable or unlimited."""
     for line in _read(f"/proc/{pid}/limits").splitlines():
         if line.startswith(b"Max msgqueue size"):
             soft = line.split()[3]
@@ -106,19 +104,19 @@ def message_queue_limit(pid: int) -> int | None:
     return None
 
 
-def carries(pid: int, variable: bytes) -> bool:
-    """Whether ``NAME=value`` was in the environment that a process was started with."""
+def has_variable(pid: int, variable: bytes) -> bool:
+    """Whether a process was started with ``NAME=value`` in its environment."""
     return variable in _read(f"/proc/{pid}/environ").split(b"\0")
 
 
-def carriers(variable: bytes) -> list[Process]:
-    """Every process of this host that was started with ``NAME=value`` in its environment. It walks all of ``/proc``."""
-    return [found for pid in _all_pids() if carries(pid, variable) and (found := read_process(pid)) is not None]
+def processes_with_variable(variable: bytes) -> list[Process]:
+    """All processes of this host that were started with ``NAME=value`` in their environment. Reads all of ``/proc``."""
+    return [found for pid in _all_pids() if has_variable(pid, variable) and (found := read_process(pid)) is not None]
 
 
 def _children(pid: int) -> Iterator[int]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  # names suffice, and this runs in loops
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  # names are enough, and this runs often
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return
     for thread in threads:
@@ -135,10 +133,10 @@ def _by_parent() -> dict[int, list[int]]:
 
 
 def _all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # as above
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # see above
 
 
-def _is_anothers(pid: int) -> bool:
+def _is_of_another_user(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -167,7 +165,7 @@ def _read(path: str) -> bytes:
 
 def _all_of(descriptor: int) -> bytes:
     data = os.read(descriptor, 65_536)
-    if len(data) < 2048:  # /proc ends a read before the end of a page, not long before
+    if len(data) < 2048:  # /proc may end a read early, but only just before the end of a page
         return data
     pieces = [data]
     while data := os.read(descriptor, 65_536):

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch
+from candy_core import Meta, Mismatch
 from candy_kit_command import CommandSettings
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,10 +36,10 @@ class Umask:
 
 @frozen(kw_only=True)
 class Limits:
-    """What each process of a command may use; ``None``: as much as the agent itself.
+    """Limits for each process of a command; ``None``: the agent's own limit.
 
     ``cpu`` in seconds, ``memory`` in bytes of address space, ``files`` open at once, ``processes`` of the same user
-    (root is not held to it).
+    (does not apply to root).
     """
 
     cpu: Annotated[int, Meta(ge=1)] | None = None
@@ -49,7 +48,7 @@ class Limits:
     processes: Annotated[int, Meta(ge=1)] | None = None
 
     def bounds(self) -> Mapping[str, int]:
-        """Those that are given, by the names that ``prlimit`` and ``RLIMIT_…`` have for them."""
+        """The limits that are set, by their names for ``prlimit`` and ``RLIMIT_…``."""
         given = {"cpu": self.cpu, "as": self.memory, "nofile": self.files, "nproc": self.processes}
         return {name: bound for name, bound in given.items() if bound is not None}
 
@@ -58,10 +57,10 @@ class Limits:
 class BashSettings(CommandSettings):
     """How commands run.
 
-    ``shell`` reads free-form commands; by default ``/bin/bash``, else ``/bin/sh``. ``cwd``, ``umask``, ``path`` and
-    ``env`` are what every command starts with, and all of its environment but LANG and the mark. ``user`` runs commands
-    as somebody else, which takes root. ``grace`` is the time in seconds between TERM and KILL, short
-    enough for both within the 5 s that an executor has after a cancel.
+    ``shell`` interprets free-form commands; by default ``/bin/bash``, else ``/bin/sh``. ``cwd`` and ``umask`` apply to
+    every command; its environment is ``PATH`` (``path``), ``env``, LANG and the run marker. ``user`` runs commands as
+    another user, which requires root. ``grace`` is the number of seconds between TERM and KILL, short enough for both
+    within the 5 s that an executor has after a cancel.
     """
 
     shell: Path | None = None
@@ -78,6 +77,6 @@ class BashSettings(CommandSettings):
             if not _VARIABLE.fullmatch(name) or "\0" in value:
                 raise Mismatch("expected env with plain names, and values without NUL")
         if "CANDY_RUN" in self.env:
-            raise Mismatch("expected env without CANDY_RUN, which marks what a command starts")
+            raise Mismatch("expected env without CANDY_RUN, which marks the processes of a run")
         if not self.cwd.is_absolute() or (self.shell is not None and not self.shell.is_absolute()):
             raise Mismatch("expected absolute paths for cwd and shell")

@@ -10,9 +10,9 @@ NOT_FOUND = "The program {program} is not on this host"
 NOT_EXECUTABLE = "The program {program} may not be executed"
 NOT_STARTED = "The command could not be started: {why}"
 LEFT_BEHIND = "The command left processes behind, which were ended: {names}"
-HELD = "Another process still holds the output of the command open"
-STILL_THERE = "these could not be ended: {names}"
-NO_SUBREAPER = "this host gives the agent no sight of processes whose parents have ended"
-STRAYS = "these may come from it, or from another command: {names}"
+OUTPUT_OPEN = "Another process still holds the output of the command open"
+STILL_ALIVE = "these could not be ended: {names}"
+NO_SUBREAPER = "this host does not let the agent track processes whose parents have ended"
+UNATTRIBUTED = "these may come from it, or from another command: {names}"
 
 sentence = Catalogue("candy_bash", Path(__file__).parent / "locales").sentence

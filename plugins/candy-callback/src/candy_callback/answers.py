@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from candy_core import Answer, Delivered, Refused, Retry
 
 BLOCKED_SECONDS = 300.0
-"""A key may have been rotated: 401 and 403 are tried again every 5 minutes."""
+"""Seconds until the next attempt after 401 or 403: the key may have been rotated."""
 MAX_RETRY_AFTER = 3600.0
-"""A receiver may not put a delivery off for longer than this."""
+"""The longest wait that a receiver can ask for, in seconds."""
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
@@ -30,9 +30,9 @@ def answer_to(status: int, headers: Mapping[str, str], target: str, now: float) 
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that ``Retry-After`` asks for, from 1 s to :data:`MAX_RETRY_AFTER`; ``None`` where it says nothing.
+    """Seconds that ``Retry-After`` asks for, from 1 s to :data:`MAX_RETRY_AFTER`; ``None`` without a valid one.
 
-    A date is measured from the receiver's own ``Date``, so that clocks that differ do not matter.
+    A date is compared with the receiver's own ``Date``, so that the clocks need not agree.
     """
     text = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -12,11 +13,17 @@ from candy_core import PluginContext, Reporter, ReporterSpec, hookimpl
 
 @asynccontextmanager
 async def open_reporter(context: PluginContext, settings: CallbackSettings) -> AsyncIterator[Reporter]:
-    """Hold one HTTP session open; connects to nobody before there is something to deliver."""
-    from candy_callback.reporter import CallbackReporter, open_session
+    """Open one HTTP client, whose connections are kept for the next result. Nothing is connected yet."""
+    from candy_callback.reporter import CallbackReporter, tls_context
 
-    async with open_session(context, settings) as session:
-        yield CallbackReporter(context, settings, session)
+    tls = await asyncio.to_thread(tls_context, context, settings)
+    async with context.http(
+        connections=settings.max_connections,
+        timeout=settings.timeout,
+        connect_timeout=min(10.0, settings.timeout),
+        tls=tls,
+    ) as http:
+        yield CallbackReporter(context, settings, http)
 
 
 @hookimpl

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
 from candy_callback.url import CallbackUrl
-from candy_core import Secret
+from candy_core import Meta, Secret
 
 
 @frozen(kw_only=True)
@@ -17,16 +16,16 @@ class CallbackSettings:
     """Every field has a default: without any, results go to Candy-Server. Times are in seconds."""
 
     url: CallbackUrl | None = None
-    """Where results go; ``{task_id}`` in it is filled in. ``None``: ``{server_url}/api/v1/results/{task_id}``."""
+    """Where results go; ``{task_id}`` is replaced. ``None``: ``{server_url}/api/v1/results/{task_id}``."""
     secret: Secret | None = None
-    """Signs the body. ``None``: the key for Candy-Server, else the agent's own."""
+    """Signs the body. ``None``: the key for Candy-Server is used, or the agent's own key without one."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts to which a task's own callback may go: names, addresses, and globs such as ``*.example.com``."""
     max_age: Annotated[float, Meta(gt=0, le=30 * 86400)] = 86400.0
-    """The age at which an undelivered result is given up and becomes a dead letter."""
+    """The age at which an undelivered result becomes a dead letter."""
     timeout: Annotated[float, Meta(gt=0, le=55)] = 30.0
     """For one attempt. The core bounds an attempt at 60 s."""
     max_connections: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Open at one time, and kept alive for the next result."""
+    """Connections open at one time; idle ones are kept for the next result."""
     ca_file: Path | None = None
-    """Certificates (PEM) that are trusted beside the system's."""
+    """Certificates (PEM) to trust in addition to the system's."""

@@ -1,4 +1,4 @@
-"""Where a delivery goes, and whether a task may ask for that (contract section 4)."""
+"""Where a delivery goes, and which targets a task may choose (contract section 4)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RESERVED_PREFIXES = ("content-", "x-candy-", "proxy-", "sec-")
 
 @frozen(kw_only=True)
 class Target:
-    """Where one delivery goes. ``trusted``: the key for Candy-Server may be sent there."""
+    """Where one delivery goes. ``trusted``: the key for Candy-Server may be sent to it."""
 
     url: URL = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -62,7 +62,7 @@ def has_target(context: PluginContext, settings: CallbackSettings, callback: Cal
 
 
 def callback_problems(context: PluginContext, settings: CallbackSettings, callback: Callback) -> Sequence[Problem]:
-    """Everything wrong with a task's own callback. No name is resolved here."""
+    """Everything wrong with a task's own callback. Does no DNS lookup."""
     problems: list[Problem] = []
     if callback.url is not None:
         problems += _url_problems(settings, callback.url)
@@ -78,7 +78,7 @@ def callback_problems(context: PluginContext, settings: CallbackSettings, callba
 def target_of(
     context: PluginContext, settings: CallbackSettings, callback: Callback | None, task_id: str
 ) -> Target | str:
-    """Where a task's deliveries go, or why they may not go there."""
+    """Where a task's deliveries go, or a message that says why they cannot be sent."""
     if callback is None or (callback.url is None and not callback.headers):
         return _configured(context, settings, task_id, {})
     problems = callback_problems(context, settings, callback)
@@ -87,7 +87,7 @@ def target_of(
     if callback.url is None:
         return _configured(context, settings, task_id, callback.headers)
     url = CallbackUrl.parse(callback.url).fill(task_id)
-    trusted = any(_at_least(url, own) for own in _own_urls(context, settings))
+    trusted = any(_at_least_as_safe(url, own) for own in _own_urls(context, settings))
     return Target(url=url, headers=callback.headers, trusted=trusted)
 
 
@@ -108,8 +108,8 @@ def _own_urls(context: PluginContext, settings: CallbackSettings) -> Iterable[UR
             yield CallbackUrl.parse(text).fill("x")
 
 
-def _at_least(url: URL, own: URL) -> bool:
-    """Whether ``url`` is on the host of ``own`` and at least as well protected on the way."""
+def _at_least_as_safe(url: URL, own: URL) -> bool:
+    """Whether ``url`` has the host of ``own``, and the same scheme and port or https."""
     if host_of(url) != host_of(own):
         return False
     if url.scheme == own.scheme:
@@ -136,16 +136,18 @@ def _header_problems(headers: Mapping[str, str]) -> Iterable[Problem]:
     if len(headers) > MAX_HEADERS:
         yield Problem("$.headers", f"expected at most {MAX_HEADERS}")
     if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADER_BYTES:
-        yield Problem("$.headers", f"expected at most {MAX_HEADER_BYTES} bytes altogether")
+        yield Problem("$.headers", f"expected at most {MAX_HEADER_BYTES} bytes in total")
     seen: set[str] = set()
     for number, (name, value) in enumerate(headers.items()):
         if not _TOKEN.fullmatch(name):
-            yield Problem("$.headers", f"the name of header {number} is none that HTTP allows (letters, digits, -, _)")
+            yield Problem(
+                "$.headers", f"expected the name of header {number} to be an HTTP token (letters, digits, -, _)"
+            )
             continue
         path = f"$.headers['{name}']".replace("''", "'")
         lower = name.lower()
         if lower in seen:
-            yield Problem(path, "stands twice, in different spellings")
+            yield Problem(path, "is a duplicate: header names are case-insensitive")
         seen.add(lower)
         if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
             yield Problem(path, "is set by the agent itself; choose another name")

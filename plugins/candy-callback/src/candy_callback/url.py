@@ -13,7 +13,7 @@ _VISIBLE = re.compile(r"[^\x00-\x20\x7f\\]+")
 
 
 class CallbackUrl(str):
-    """A checked ``http`` or ``https`` URL, in which ``{task_id}`` may stand for the task's id."""
+    """A checked ``http`` or ``https`` URL, which may contain the placeholder ``{task_id}``."""
 
     __slots__ = ()
 
@@ -22,27 +22,27 @@ class CallbackUrl(str):
         """Check a URL. Raises ``ValueError`` that says what is allowed and never repeats the URL."""
         if host_of(_url_of(text.replace(PLACEHOLDER, "x"))) != host_of(_url_of(text.replace(PLACEHOLDER, "y"))):
             raise ValueError(
-                f"expected {PLACEHOLDER} in the path or the query alone: a task may not choose its host by it"
+                f"expected {PLACEHOLDER} in the path or the query only: a task id must not decide the host"
             )
         return cls(text)
 
     def fill(self, task_id: str) -> URL:
-        """The URL for one task, its id percent-encoded."""
+        """The URL for one task, with its id percent-encoded."""
         return _url_of(self.replace(PLACEHOLDER, quote(task_id, safe="")))
 
     @property
     def host(self) -> str:
-        """The host, lower-case, without a dot at its end; an IPv6 address without brackets."""
+        """The host in lower case, without a trailing dot; an IPv6 address without brackets."""
         return host_of(_url_of(self.replace(PLACEHOLDER, "x")))
 
 
 def host_of(url: URL) -> str:
-    """The host as it is compared: lower-case, in ASCII, without a dot at its end."""
+    """The host in the form used for comparison: lower-case ASCII without a trailing dot."""
     return (url.raw_host or "").lower().rstrip(".")
 
 
 def _url_of(text: str) -> URL:
-    """Read a URL as the HTTP client will: another parser could see another host in it."""
+    """Parse a URL with the HTTP client's parser: another one might see a different host in it."""
     if len(text) > _MAX_LENGTH or not _VISIBLE.fullmatch(text):
         raise ValueError(f"expected a URL of at most {_MAX_LENGTH} characters without spaces and backslashes")
     try:

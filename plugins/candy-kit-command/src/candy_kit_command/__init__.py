@@ -2,26 +2,26 @@
 
 from candy_kit_command.argument import Kind, Parameter
 from candy_kit_command.capture import Capture
-from candy_kit_command.catalogue import Catalogue
-from candy_kit_command.command import Command, Number
-from candy_kit_command.finished import MARK, Captured, Finished, Termination
+from candy_kit_command.command import Command, NumberPattern
+from candy_kit_command.command_result import RUN_MARKER, Captured, CommandResult, Termination
+from candy_kit_command.command_templates import CommandTemplates
 from candy_kit_command.judging import judge_output, signal_name, stdout_capture
 from candy_kit_command.params import CommandParams, CommandSettings, OutputThreshold, command_scopes
 from candy_kit_command.perfdata import Metric, perfdata_of
 from candy_kit_command.template import Template
 
 __all__ = [
-    "MARK",
+    "RUN_MARKER",
     "Capture",
     "Captured",
-    "Catalogue",
     "Command",
     "CommandParams",
+    "CommandResult",
     "CommandSettings",
-    "Finished",
+    "CommandTemplates",
     "Kind",
     "Metric",
-    "Number",
+    "NumberPattern",
     "OutputThreshold",
     "Parameter",
     "Template",

@@ -1,7 +1,7 @@
-"""The typed parameters of templates: what a value may be, and the text that becomes of it.
+"""The typed parameters of templates: which values they accept, and the text that goes into the argv.
 
-There is nothing to be filtered: a text goes into one element of an argv, and no shell reads it. What is refused is what
-a program could take for something else than a value: an option, a second line, a host that is none.
+Nothing has to be filtered for a shell: a text becomes one element of an argv, and no shell interprets it. Rejected is
+what the program itself could take for something other than a value: an option, a second line, a malformed host.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from candy_kit_command import texts
 
 
 class Kind(StrEnum):
-    """What a parameter is."""
+    """The type of a parameter."""
 
     NUMBER = "number"
     INTEGER = "integer"
@@ -31,8 +31,8 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
-class Refused(Exception):  # named for what holds, as candy_core.errors are
-    """A value that a parameter does not take; ``msgid`` and ``values`` make its sentence, which never repeats it."""
+class ArgumentRejected(Exception):
+    """A parameter does not accept a value; the sentence of ``msgid`` and ``values`` never contains that value."""
 
     def __init__(self, msgid: str, **values: object) -> None:
         self.msgid = msgid
@@ -42,16 +42,16 @@ class Refused(Exception):  # named for what holds, as candy_core.errors are
 
 @frozen(kw_only=True)
 class Parameter:
-    """One parameter of a template, as a catalogue file describes it.
+    """One parameter of a template, as a template file describes it.
 
-    ``default`` stands in for an argument that is not given; without one it is required, unless it is ``optional``: then
-    the argument it stands in is left out. A ``flag`` is false where it is not given; its ``argument`` is there when it
-    is true.
+    An argument that is not given has the value ``default``. Without a default it is required, unless it is
+    ``optional``: then the element of the argv that uses it is left out. A ``flag`` is false by default; when it is true
+    its ``argument`` is passed to the program.
 
-    ``min`` and ``max`` bound numbers; ``min`` is 0 where it is not said, so that none starts with ``-`` by accident.
-    ``values`` are those of an ``enum``. A ``path`` lies at or below ``root``. A ``string`` has at most ``max_length``
-    characters, matches ``pattern`` as a whole, and starts with ``-`` only where ``leading_dash`` allows it.
-    ``secret``: results do not show it.
+    ``min`` and ``max`` bound numbers; ``min`` is 0 by default, so that no number starts with ``-`` by accident.
+    ``values`` are those of an ``enum``. A ``path`` is ``root`` or below it. A ``string`` has at most ``max_length``
+    characters, matches ``pattern`` as a whole, and may start with ``-`` only with ``leading_dash``.
+    ``secret`` values are masked in results.
     """
 
     kind: Kind
@@ -70,15 +70,15 @@ class Parameter:
 
     def __attrs_post_init__(self) -> None:
         if (self.kind is Kind.ENUM) != bool(self.values):
-            raise Mismatch("expected values for an enum, and for nothing else")
+            raise Mismatch("expected values for an enum, and for no other kind")
         if (self.kind is Kind.FLAG) != (self.argument is not None):
-            raise Mismatch("expected argument for a flag, and for nothing else")
+            raise Mismatch("expected argument for a flag, and for no other kind")
         if not all(value.isascii() and value.isprintable() and value for value in self.values):
             raise Mismatch("expected values of printable ASCII characters")
         if self.argument is not None and not (self.argument and self.argument.isprintable()):
             raise Mismatch("expected an argument of printable characters")
         if self.root != posixpath.normpath(self.root) or not self.root.startswith("/") or self.root.startswith("//"):
-            raise Mismatch("expected an absolute root without .. and without a slash at its end")
+            raise Mismatch("expected an absolute root without .. and without a trailing slash")
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
@@ -87,16 +87,16 @@ class Parameter:
         if self.default is not None:
             try:
                 self.text_of(self.default)
-            except Refused as refused:
-                raise Mismatch(f"default: {refused}") from None
+            except ArgumentRejected as error:
+                raise Mismatch(f"default: {error}") from None
 
     @property
     def required(self) -> bool:
-        """Whether an item has to give it."""
+        """Whether an item must give it."""
         return self.default is None and not self.optional and self.kind is not Kind.FLAG
 
     def text_of(self, value: Json) -> str | None:
-        """The text that stands in the argv; ``None``: nothing does. Raises :class:`Refused`."""
+        """The text for the argv, ``None`` for a flag that is off. Raises :class:`ArgumentRejected`."""
         match self.kind:
             case Kind.NUMBER:
                 return self._bounded(_number(value))
@@ -108,7 +108,7 @@ class Parameter:
         match self.kind:
             case Kind.ENUM:
                 if text not in self.values:
-                    raise Refused(texts.ONE_OF, values=", ".join(self.values))
+                    raise ArgumentRejected(texts.ONE_OF, values=", ".join(self.values))
             case Kind.HOST:
                 _check_host(text)
             case Kind.PATH:
@@ -120,41 +120,41 @@ class Parameter:
     def _bounded(self, number: float) -> str:
         low = 0.0 if self.min is None else self.min
         if number < low:
-            raise Refused(texts.AT_LEAST, bound=f"{low:g}")
+            raise ArgumentRejected(texts.AT_LEAST, bound=f"{low:g}")
         if self.max is not None and number > self.max:
-            raise Refused(texts.AT_MOST, bound=f"{self.max:g}")
+            raise ArgumentRejected(texts.AT_MOST, bound=f"{self.max:g}")
         return str(number) if isinstance(number, int) else _decimal(number)
 
     def _check_path(self, text: str) -> None:
         _check_printable(text)
         if len(text) > 4096 or not text.startswith("/") or text.startswith("//") or posixpath.normpath(text) != text:
-            raise Refused(texts.A_PATH)
+            raise ArgumentRejected(texts.A_PATH)
         if self.root != "/" and text != self.root and not text.startswith(f"{self.root}/"):
-            raise Refused(texts.BELOW, root=self.root)
+            raise ArgumentRejected(texts.BELOW, root=self.root)
 
     def _check_string(self, text: str) -> None:
         if not text:
-            raise Refused(texts.NOT_EMPTY)
+            raise ArgumentRejected(texts.NOT_EMPTY)
         if len(text) > self.max_length:
-            raise Refused(texts.AT_MOST_CHARACTERS, bound=self.max_length)
+            raise ArgumentRejected(texts.AT_MOST_CHARACTERS, bound=self.max_length)
         _check_printable(text)
         if text.startswith("-") and not self.leading_dash:
-            raise Refused(texts.NO_DASH)
+            raise ArgumentRejected(texts.NO_DASH)
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
-            raise Refused(texts.PATTERN, pattern=self.pattern)
+            raise ArgumentRejected(texts.PATTERN, pattern=self.pattern)
 
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?")
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 def _integer(value: Json) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**18:
-        raise Refused(texts.AN_INTEGER)
+        raise ArgumentRejected(texts.AN_INTEGER)
     return value
 
 
@@ -162,14 +162,14 @@ def _number(value: Json) -> float:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Refused(texts.A_NUMBER)
+        raise ArgumentRejected(texts.A_NUMBER)
     if isinstance(value, int) and abs(value) >= 10**18:
-        raise Refused(texts.A_NUMBER)
+        raise ArgumentRejected(texts.A_NUMBER)
     return value
 
 
 def _decimal(number: float) -> str:
-    """Without an exponent, which not every program reads."""
+    """Without an exponent, which not every program understands."""
     text = f"{number + 0.0:.12f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
@@ -179,39 +179,39 @@ def _flag(value: Json) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _FLAGS:
         return _FLAGS[value.lower()]
-    raise Refused(texts.A_FLAG)
+    raise ArgumentRejected(texts.A_FLAG)
 
 
 def _text(value: Json) -> str:
-    """Callers may write a text of digits as a number."""
+    """Callers may send a text of digits as a JSON number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise Refused(texts.A_STRING)
+        raise ArgumentRejected(texts.A_STRING)
     return value
 
 
 def _check_printable(text: str) -> None:
-    """No control characters, line ends, invisible or reordering ones, nor half of a surrogate pair."""
+    """Reject control characters, line ends, invisible and reordering characters, and lone surrogates."""
     if text.isascii() and text.isprintable():
         return
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
-            raise Refused(texts.PRINTABLE)
+            raise ArgumentRejected(texts.PRINTABLE)
 
 
 def _check_host(text: str) -> None:
     if not text.isascii() or len(text) > 254:
-        raise Refused(texts.A_HOST)
+        raise ArgumentRejected(texts.A_HOST)
     if ":" in text:
         try:
             address = ipaddress.IPv6Address(text)
         except ValueError:
-            raise Refused(texts.A_HOST) from None
+            raise ArgumentRejected(texts.A_HOST) from None
         if address.scope_id is not None:
-            raise Refused(texts.A_HOST)
+            raise ArgumentRejected(texts.A_HOST)
         return
     labels = text.removesuffix(".").split(".")
     if len(text.removesuffix(".")) > 253 or not all(_NAME.fullmatch(label) for label in labels):
-        raise Refused(texts.A_HOST)
+        raise ArgumentRejected(texts.A_HOST)

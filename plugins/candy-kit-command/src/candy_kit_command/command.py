@@ -1,4 +1,4 @@
-"""What is to be run."""
+"""The command that an item runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from attrs import field, frozen
 
 
 @frozen(kw_only=True)
-class Number:
-    """How the one number of an output is found, for outputs that are more than a number.
+class NumberPattern:
+    """How to find the one number in an output that holds more than a number.
 
-    ``pattern``, a regular expression with at most one group, is looked for in each line of stdout (``^`` and ``$`` are
-    the ends of a line). ``pick`` says which of the finds is meant; ``count`` is how many there are. ``unit`` ``date``
-    reads a find as a date as OpenSSL writes it (``May  1 12:00:00 2026 GMT``), and gives the days until then.
+    ``pattern``, a regular expression with at most one group, is searched for in each line of stdout (``^`` and ``$``
+    match at line ends). ``pick`` chooses among the matches; ``count`` is how many there are. ``unit`` ``date`` reads a
+    match as a date in OpenSSL's format (``May  1 12:00:00 2026 GMT``), and gives the days until then.
     """
 
     pattern: re.Pattern[str]
@@ -24,12 +24,16 @@ class Number:
 
 @frozen(kw_only=True)
 class Command:
-    """A command ready to run: either ``argv``, of which no shell sees a thing, or ``shell``, a text for a shell.
+    """A command ready to run: either ``argv``, which no shell interprets, or ``shell``, a text for a shell.
 
-    ``label`` is what ``details`` calls it and holds no secret. ``number`` belongs to the template.
+    ``label`` is its name in ``details`` and contains no secret. ``number`` comes from the template.
     """
 
     argv: tuple[str, ...] = field(default=(), repr=False)
     shell: str | None = field(default=None, repr=False)
     label: str
-    number: Number | None = None
+    number: NumberPattern | None = None
+
+    def argv_for(self, shell: str) -> tuple[str, ...]:
+        """The argv to execute. ``shell`` is the program that interprets a free-form command."""
+        return self.argv if self.shell is None else (shell, "-c", self.shell)

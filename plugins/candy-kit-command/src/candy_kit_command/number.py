@@ -1,4 +1,4 @@
-"""The one number that an output is, or holds where its template looks for it."""
+"""The one number that an output is, or that it contains where its template searches for it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from candy_core import Sample
-from candy_kit_command.command import Number
+from candy_kit_command.command import NumberPattern
 
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
-_LONGEST = 400
+_MAX_LENGTH = 400
 _DAY = 86_400.0
 
 
-def number_of(output: str, number: Number | None, clock: Callable[[], float] = time.time) -> Sample | None:
-    """The number of an output, ``None`` if there is none. Its ``text`` is as the command wrote it, where it did."""
+def extract_number(output: str, number: NumberPattern | None, clock: Callable[[], float] = time.time) -> Sample | None:
+    """The number of an output, ``None`` if there is none. Its ``text`` is what the command wrote, if it wrote it."""
     if number is None:
         return _sample(output.strip())
-    finds = [match[number.pattern.groups] for match in number.pattern.finditer(output)]
+    matches = [match[number.pattern.groups] for match in number.pattern.finditer(output)]
     if number.pick == "count":
-        return _sample(str(len(finds)))
-    samples = [found for find in finds if (found := _find(find, number, clock)) is not None]
-    if not samples or len(samples) < len(finds):
+        return _sample(str(len(matches)))
+    samples = [sample for match in matches if (sample := _parse(match, number, clock)) is not None]
+    if not samples or len(samples) < len(matches):
         return None
     match number.pick:
         case "last":
@@ -42,7 +42,7 @@ def _value(sample: Sample) -> float:
     return sample.value
 
 
-def _find(text: str | None, number: Number, clock: Callable[[], float]) -> Sample | None:
+def _parse(text: str | None, number: NumberPattern, clock: Callable[[], float]) -> Sample | None:
     if number.unit == "number":
         return _sample((text or "").strip())
     try:
@@ -53,6 +53,6 @@ def _find(text: str | None, number: Number, clock: Callable[[], float]) -> Sampl
 
 
 def _sample(text: str) -> Sample | None:
-    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
+    if len(text) > _MAX_LENGTH or not _NUMBER.fullmatch(text):
         return None
     return Sample(instance="", value=float(text), text=text)

@@ -1,4 +1,4 @@
-"""What an item that runs a command is told, and what the configuration says of such items (contract section 3)."""
+"""The params of items that run a command, and the settings for such items (contract section 3)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Json, Mismatch, Threshold
+from candy_core import Json, Meta, Mismatch, Threshold
 
 MAX_COMMAND = 65_536
-"""Characters of a free-form command: Linux takes 128 KiB in one argument, and a character may be more than a byte."""
+"""Characters of a free-form command. Linux allows 128 KiB in one argument, and a character may be several bytes."""
 
 COMMAND_SCOPE = "tasks:command"
 
 
 @frozen
 class OutputThreshold:
-    """What an output must not be: a number that breaches ``limit``, or a text that holds ``text``; one of them is set.
+    """What an output must not be or contain: a number that breaches ``limit``, or ``text``; one of them is set.
 
     ``written`` is what the caller wrote.
     """
@@ -30,9 +29,9 @@ class OutputThreshold:
 
     @classmethod
     def parse(cls, text: str) -> OutputThreshold:
-        """A number, a comparison or a Nagios range is compared; any other text is looked for.
+        """A number, a comparison or a Nagios range is a limit; any other text is searched for in the output.
 
-        Raises ``ValueError`` for an empty text, which every output holds, and for a NUL.
+        Raises ``ValueError`` for an empty text, which every output contains, and for a NUL.
         """
         try:
             return cls(text, limit=Threshold.parse(text))
@@ -48,9 +47,9 @@ class OutputThreshold:
 
 @frozen(kw_only=True)
 class CommandParams:
-    """The base of a command item's params. Either ``template`` (with ``args``) or ``command`` is required.
+    """The base class of a command item's params. Either ``template`` (with ``args``) or ``command`` is required.
 
-    A plugin adds fields in a subclass; where it has a ``__attrs_post_init__`` of its own, that calls this one first.
+    A plugin adds fields in a subclass; a ``__attrs_post_init__`` of its own must call this one first.
     """
 
     template: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
@@ -64,21 +63,21 @@ class CommandParams:
         if (self.template is None) == (self.command is None):
             raise Mismatch("expected either template or command")
         if self.command is not None and self.args:
-            raise Mismatch("expected args beside template only")
+            raise Mismatch("expected args only with template")
         if self.command is not None and "\0" in self.command:
             raise Mismatch("expected a command without NUL")
 
 
 def command_scopes(params: CommandParams) -> frozenset[str]:
-    """What the caller's key must hold: ``tasks:command`` where the item brings a command of its own."""
+    """The scopes that the caller's key must have: ``tasks:command`` for an item with a free-form command."""
     return frozenset() if params.command is None else frozenset({COMMAND_SCOPE})
 
 
 @frozen(kw_only=True)
 class CommandSettings:
-    """The part of a command plugin's section that is the same for all of them.
+    """The settings that all command plugins share.
 
-    ``templates`` are catalogue files beside the built-in catalogue; one of the same name replaces the built-in one.
+    ``templates`` are files with further templates; one with the name of a built-in template replaces it.
     """
 
     allow_command: bool = False

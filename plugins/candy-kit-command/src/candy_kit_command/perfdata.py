@@ -10,7 +10,7 @@ from attrs import frozen
 from candy_core import Json
 
 MAX_METRICS = 200
-"""How many figures of one output are told."""
+"""How many metrics of one output are reported."""
 
 _NUMBER = r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 _ITEM = re.compile(
@@ -27,7 +27,7 @@ _BOUND = re.compile(_NUMBER)
 
 @frozen(kw_only=True)
 class Metric:
-    """One figure. ``value`` is ``None`` where the plugin could not determine it (``U``).
+    """One metric. ``value`` is ``None`` where the plugin could not determine it (``U``).
 
     ``warn`` and ``crit`` are ranges as the plugin wrote them.
     """
@@ -41,7 +41,7 @@ class Metric:
     max: float | None = None
 
     def json(self) -> dict[str, Json]:
-        """What stands in an item's ``stats``: only what is known."""
+        """The metric in an item's ``stats``: only the fields that are known."""
         bounds = {"min": self.min, "max": self.max}
         texts = {"unit": self.unit, "warn": self.warn, "crit": self.crit}
         return {
@@ -52,9 +52,9 @@ class Metric:
 
 
 def perfdata_of(output: str) -> tuple[Metric, ...]:
-    """The figures in a plugin's output: what follows the ``|`` of its first line, and one on a later line.
+    """The metrics in a plugin's output: after the ``|`` of its first line, and after the first ``|`` of later lines.
 
-    What cannot be read is passed over; of two figures with one label the first counts; at most :data:`MAX_METRICS`.
+    Unreadable ones are skipped; of two with one label the first counts; at most :data:`MAX_METRICS` are returned.
     """
     found: dict[str, Metric] = {}
     for metric in _metrics(_sections(output)):
@@ -64,8 +64,8 @@ def perfdata_of(output: str) -> tuple[Metric, ...]:
     return tuple(found.values())
 
 
-def text_of(output: str) -> str:
-    """What a plugin says: its first line, without the figures."""
+def status_text(output: str) -> str:
+    """A plugin's message: the first line of its output, without the metrics."""
     return output.partition("\n")[0].partition("|")[0].strip()
 
 
@@ -75,14 +75,14 @@ def _sections(output: str) -> str:
 
 
 def _metrics(section: str) -> Iterator[Metric]:
-    place = 0
-    while place < len(section):
-        match = _ITEM.match(section, place)
+    position = 0
+    while position < len(section):
+        match = _ITEM.match(section, position)
         if match is None:
-            skipped = _SKIPPED.match(section, place)
-            place = len(section) if skipped is None else skipped.end()
+            skipped = _SKIPPED.match(section, position)
+            position = len(section) if skipped is None else skipped.end()
             continue
-        place = match.end()
+        position = match.end()
         label = match["plain"] if match["quoted"] is None else match["quoted"].replace("''", "'")
         value = match["value"]
         if not label or value is None:
@@ -104,6 +104,6 @@ def _bound(text: str) -> float | None:
 
 
 def _float(text: str) -> float | None:
-    """``None`` for what is beyond any number, as ``1e999`` is."""
+    """``None`` for a number that no float can hold, such as ``1e999``."""
     number = float(text.replace(",", "."))
     return number if abs(number) != float("inf") else None

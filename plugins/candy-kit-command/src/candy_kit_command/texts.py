@@ -6,7 +6,7 @@ from pathlib import Path
 
 from candy_core import Catalogue
 
-NO_TEMPLATE = "Unknown template {template}; there are: {templates}"
+NO_TEMPLATE = "Unknown template {template}; available: {templates}"
 NO_TEMPLATES = "Unknown template {template}; the agent has none"
 UNKNOWN_ARG = "unknown argument; the template takes: {names}"
 UNKNOWN_ARG_OF_NONE = "unknown argument; the template takes none"
@@ -20,9 +20,9 @@ A_FLAG = "expected true or false"
 A_STRING = "expected a text"
 ONE_OF = "expected one of: {values}"
 A_HOST = "expected a host name or an IP address, in ASCII"
-A_PATH = "expected an absolute path without . and .. and doubled slashes"
+A_PATH = "expected an absolute path without ., .. and double slashes"
 BELOW = "expected a path below {root}"
-NOT_EMPTY = "expected a text that is not empty"
+NOT_EMPTY = "expected a non-empty text"
 AT_MOST_CHARACTERS = "expected at most {bound} characters"
 NO_DASH = "expected a text that does not start with -"
 PRINTABLE = "expected printable characters on one line"
@@ -35,12 +35,11 @@ UNKNOWN_END = "How the command ended is not known"
 NAGIOS_WARNING = "Warning: {text}"
 NAGIOS_CRITICAL = "Critical: {text}"
 NOT_A_NUMBER = "The output is not a number"
-NO_NUMBER = "The output holds no number where the template looks for one"
+NO_NUMBER = "The output contains no number where the template searches for one"
 MATCHED = "The output contains {text}"
 NOT_MATCHED = "The output does not contain {text}"
 CUT = "the output was cut after {kept} bytes, {cut} more were not kept"
 UNVERIFIED = "Not every process that the command started is known to be gone: {why}"
 FREE_FORM = "(free-form command)"
 
-catalogue = Catalogue("candy_kit_command", Path(__file__).parent / "locales")
-sentence = catalogue.sentence
+sentence = Catalogue("candy_kit_command", Path(__file__).parent / "locales").sentence

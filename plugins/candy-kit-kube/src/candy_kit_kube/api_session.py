@@ -1,9 +1,8 @@
-"""One session of kept connections to the API server: sending, letting in, reading within bounds."""
+"""Sends requests to the API server, with retries after 429 and a new credential after 401."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
@@ -11,16 +10,16 @@ from urllib.parse import urlencode
 
 from attrs import frozen
 
-from candy_core import BackendUnavailable, Overloaded, PluginContext
+from candy_core import AnswerTooLarge, BackendUnavailable, HttpClient, Overloaded, network_cause
 from candy_kit_kube.api_errors import TooLarge, Unauthenticated, error_of
 from candy_kit_kube.connection import Connection
-from candy_kit_kube.connections import Connections
+from candy_kit_kube.connection_cache import ConnectionCache
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientResponse
 
 TRIES: Final = 4
-"""How often a request is sent at most where the API server answers 429."""
+"""The most times that a request is sent while the API server returns 429."""
 _ERROR_BYTES: Final = 256 * 1024
 """Bytes of an error's body that are read."""
 
@@ -37,59 +36,62 @@ class Request:
 
 
 class ApiSession:
-    """Sends requests to whatever the connection of now is, over a session that is shared by all of them."""
+    """Sends requests over the current connection; all connections share one HTTP client."""
 
-    def __init__(self, connections: Connections, session: ClientSession, limit: int) -> None:
+    def __init__(self, connections: ConnectionCache, http: HttpClient) -> None:
         self.connections = connections
-        self._session = session
-        self._limit = limit
+        self._http = http
 
-    async def call(self, request: Request, until: float) -> bytes:
-        """Send it and read the whole answer. Where it is 429 wait as told and try again, before ``until`` (loop time).
+    async def call(self, request: Request, until: float) -> bytes | bytearray:
+        """Send it and read the whole body. After a 429 wait as requested and try again, before ``until`` (loop time).
 
         Raises the errors of :func:`~candy_kit_kube.api_errors.error_of`, :class:`TooLarge`, ``BackendUnavailable``.
         """
-        for left in reversed(range(TRIES)):
+        for remaining in reversed(range(TRIES)):
             try:
                 async with self.open(request) as response:
-                    return await _read(response, self._limit)
+                    return await self._http.read(response)
+            except AnswerTooLarge as error:
+                raise TooLarge(f"the response of the Kubernetes API is longer than {error.limit} bytes") from None
             except Overloaded as error:
                 wait = error.retry_after
-                if not left or asyncio.get_running_loop().time() + wait >= until:
+                if not remaining or asyncio.get_running_loop().time() + wait >= until:
                     raise
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last try returns or raises")
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[ClientResponse]:
-        """Send it and give the answer, of which the body is not read yet; anything but 2xx is raised.
+        """Send it and yield the response, its body not read yet; any status but 2xx is raised as an error.
 
-        A credential that is not taken is looked for again, once.
+        After a 401 the credential is read again, and the request is sent once more if it has changed.
         """
-        connection = await self.connections.current()
+        connection = await self.connections.get()
         try:
-            async with self._sent(connection, request) as response:
+            async with self._send(connection, request) as response:
                 yield response
                 return
         except Unauthenticated:
-            other = await self.connections.renewed(connection)
-            if other is None:
+            renewed = await self.connections.renew(connection)
+            if renewed is None:
                 raise
-        async with self._sent(other, request) as response:
+        async with self._send(renewed, request) as response:
             yield response
 
     @asynccontextmanager
-    async def _sent(self, connection: Connection, request: Request) -> AsyncIterator[ClientResponse]:
+    async def _send(self, connection: Connection, request: Request) -> AsyncIterator[ClientResponse]:
         from yarl import URL  # late, as aiohttp is
 
         address = f"{connection.base}{request.path}"
         if request.query:
             address += "?" + urlencode(request.query)
-        headers = {"Content-Type": request.content_type} if request.data is not None else {}
+        headers = {"Accept": "application/json"}
+        if request.data is not None:
+            headers["Content-Type"] = request.content_type
         if connection.authorization:
             headers["Authorization"] = connection.authorization
-        with self._broken(connection):
-            async with self._session.request(
+        with self._translate_errors(connection):
+            async with self._http.request(
                 request.method,
                 URL(address, encoded=True),
                 data=request.data,
@@ -97,95 +99,34 @@ class ApiSession:
                 ssl=connection.tls or True,
                 server_hostname=connection.server_name,
                 proxy=connection.proxy,
-                allow_redirects=False,
             ) as response:
                 if not 200 <= response.status < 300:
-                    body = await _start(response)
+                    body = await self._http.read_start(response, _ERROR_BYTES)
                     if secret := connection.authorization.partition(" ")[2]:
                         body = body.replace(secret.encode(), b"******")
                     raise error_of(response.status, response.headers, body, request.path)
                 yield response
 
     @contextmanager
-    def _broken(self, connection: Connection) -> Iterator[None]:
-        """Name what goes wrong between here and there."""
+    def _translate_errors(self, connection: Connection) -> Iterator[None]:
+        """Raise ``BackendUnavailable`` for an error of the network or of the HTTP protocol."""
         import aiohttp
 
-        where = f"the Kubernetes API at {connection.host}"
+        server = f"the Kubernetes API at {connection.host}"
         try:
             yield
         except aiohttp.ClientPayloadError:
-            raise BackendUnavailable(f"{where} broke off in the middle of an answer") from None
+            raise BackendUnavailable(f"{server} closed the connection in the middle of a response") from None
         except aiohttp.ServerDisconnectedError:
-            self.connections.doubt()
-            raise BackendUnavailable(f"{where} closed the connection without an answer") from None
+            self.connections.invalidate()
+            raise BackendUnavailable(f"{server} closed the connection without a response") from None
         except aiohttp.ClientHttpProxyError as error:
-            raise BackendUnavailable(f"{where} cannot be reached: its proxy answers {error.status}") from None
+            raise BackendUnavailable(f"{server} cannot be reached: its proxy returned {error.status}") from None
         except aiohttp.ClientResponseError:
-            # The parser's words quote what came, which may repeat what was sent.
-            raise BackendUnavailable(f"{where} answers with something that is not HTTP") from None
+            # The parser's message quotes the response, which may repeat what was sent.
+            raise BackendUnavailable(f"the response of {server} is not HTTP") from None
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            self.connections.doubt()
-            raise BackendUnavailable(f"{where} cannot be reached: {_why(error)}") from None
-
-
-@asynccontextmanager
-async def open_session(context: PluginContext, connections: Connections) -> AsyncIterator[ApiSession]:
-    """Make a session, and close its connections at the end. Connects to nothing yet."""
-    import aiohttp  # late: half a second and 38 MB
-
-    async with aiohttp.ClientSession(
-        # Who may ask is bounded by turns; a watch must not take one of the connections that they go by.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={
-            "Accept": "application/json",
-            # Answers are bounded while they are read, so they come as they are: a small gzip may be a large answer.
-            "Accept-Encoding": "identity",
-            "User-Agent": f"candy-agent/{context.core_version}",
-        },
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None),
-        auto_decompress=False,
-        trust_env=False,
-        read_bufsize=256 * 1024,
-    ) as session:
-        yield ApiSession(connections, session, context.limits.answer)
-
-
-async def _read(response: ClientResponse, limit: int) -> bytes:
-    length = response.content_length
-    if length is not None and length <= limit:
-        return await response.read()
-    pieces = bytearray()
-    if length is None:
-        async for piece in response.content.iter_any():
-            pieces += piece
-            if len(pieces) > limit:
-                break
-        else:
-            return bytes(pieces)
-    response.close()
-    raise TooLarge(f"the Kubernetes API answers more than {limit} bytes")
-
-
-async def _start(response: ClientResponse) -> bytes:
-    """The beginning of a body; what has not been read may never end, so the connection goes with it."""
-    pieces = bytearray()
-    async for piece in response.content.iter_any():
-        pieces += piece
-        if len(pieces) >= _ERROR_BYTES:
-            response.close()
-            break
-    return bytes(pieces)
-
-
-def _why(error: Exception) -> str:
-    """A short cause: the system's own words where there are any."""
-    inner = getattr(error, "os_error", error)
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {inner.verify_message}"
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return type(error).__name__
+            self.connections.invalidate()
+            raise BackendUnavailable(f"{server} cannot be reached: {network_cause(error)}") from None

@@ -1,4 +1,4 @@
-"""Rules kept in a custom resource: the port ``RuleBackend`` over any CRD that holds ``spec.groups``."""
+"""A ``RuleBackend`` over any custom resource whose objects hold rule groups in ``spec.groups``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from candy_core import (
 )
 from candy_kit_kube.api_errors import MissingResource
 from candy_kit_kube.cluster import Cluster
-from candy_kit_kube.json_values import elements, members
+from candy_kit_kube.json_values import as_list, as_object
 from candy_kit_kube.object_name import is_namespace, object_name
 from candy_kit_kube.paging import next_token
 from candy_kit_kube.rule_objects import is_managed, original_name, stored_rule
@@ -38,15 +38,15 @@ from candy_kit_kube.rule_writing import RuleWriter
 Validate: TypeAlias = Callable[[Rule], Awaitable[Sequence[Problem]]]
 
 ATTEMPTS: Final = 5
-"""How often a write that takes whatever is there starts anew when somebody else writes in between."""
+"""How often a write without an expected version is tried while others write in between."""
 _NO_LABELS: Final[Mapping[str, str]] = {}
 
 
 class CustomRuleBackend:
-    """Keeps rules in objects of ``resource``, as contract section 5 has it.
+    """Stores rules in objects of ``resource`` (contract section 5).
 
-    ``validate`` finds what is wrong with a rule of this type before the cluster is asked. ``labels`` are put on every
-    object, beside the one that says that the agent keeps it: an operator's ``ruleSelector`` may want them.
+    ``validate`` returns the problems of a rule of this type, before a request is sent. ``labels`` are set on every
+    object, in addition to the one that marks it as managed by the agent: an operator's ``ruleSelector`` may need them.
     """
 
     def __init__(
@@ -59,26 +59,26 @@ class CustomRuleBackend:
         self._writer = RuleWriter(self._requests, resource, labels)
 
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
-        """A page in the order of namespaces and objects' names; the cursor is the API server's continue token."""
+        """A page, ordered by namespace and object name; the cursor is the API server's continue token."""
         if namespace is not None:
             _check_namespace(namespace)
         found = await self._requests.page(namespace, limit, cursor)
-        rules = tuple(stored_rule(item) for item in elements(members(found).get("items")))
+        rules = tuple(stored_rule(item) for item in as_list(as_object(found).get("items")))
         return RulePage(rules=rules, next_cursor=next_token(found))
 
     async def get(self, ref: RuleRef) -> StoredRule:
-        """The rule of that name, whoever keeps it."""
+        """The rule of that name, whether the agent manages it or not."""
         found = await self._read(ref)
         if found is None or original_name(found) != ref.name:
-            raise self._absent(ref)
+            raise self._not_found(ref)
         return stored_rule(found)
 
     async def validate(self, rule: Rule) -> Sequence[Problem]:
-        """What the ``validate`` that this backend was given finds."""
+        """The problems that the ``validate`` of this backend returns."""
         return await self._validate(rule)
 
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
-        """Make the object be this. Every write carries a version, and is not made where the server would alter it."""
+        """Create or replace the object. Every write has a version, and fails if the server would store another rule."""
         _check_namespace(rule.ref.namespace)
         if isinstance(expect, Absent):
             return await self._create(rule, dry_run=dry_run)
@@ -87,23 +87,24 @@ class CustomRuleBackend:
             try:
                 if found is None:
                     if isinstance(expect, Version):
-                        raise self._absent(rule.ref)
+                        raise self._not_found(rule.ref)
                     return await self._create(rule, dry_run=dry_run)
-                self._may_write(rule.ref, found, expect, taken=NotFound if isinstance(expect, Version) else Exists)
+                missing = NotFound if isinstance(expect, Version) else Exists
+                self._check_writable(rule.ref, found, expect, other_rule=missing)
                 return stored_rule(await self._writer.replace(rule, found, dry_run=dry_run))
             except (Stale, Exists) as error:
-                # Somebody was quicker: what there is now is read again, and told if it is not for us to change.
+                # Another client has written in between: read again, and check again whether the agent may write.
                 if isinstance(expect, Version) or (isinstance(error, Exists) and found is not None):
                     raise
-        raise self._restless(rule.ref)
+        raise self._contended(rule.ref)
 
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
-        """Remove the object, with its uid and version as preconditions, and give what it was."""
+        """Delete the object, with its uid and version as preconditions, and return the deleted rule."""
         for _ in range(ATTEMPTS):
             found = None if isinstance(expect, Absent) else await self._read(ref)
             if found is None:
-                raise self._absent(ref)
-            self._may_write(ref, found, expect, taken=NotFound)
+                raise self._not_found(ref)
+            self._check_writable(ref, found, expect, other_rule=NotFound)
             try:
                 await self._writer.remove(found, dry_run=dry_run)
             except Stale:
@@ -111,70 +112,68 @@ class CustomRuleBackend:
                     raise
             else:
                 return stored_rule(found)
-        raise self._restless(ref)
+        raise self._contended(ref)
 
     async def check(self) -> Health:
-        """Whether the cluster answers and serves the resource. Never raises."""
+        """Whether the cluster can be reached and serves the resource. Never raises."""
         try:
             served = await self._cluster.request("GET", f"/apis/{self._resource.api_version}")
         except MissingResource:
             served = None
         except CandyError as error:
             return Health(ok=False, detail=str(error))
-        names = {members(each).get("name") for each in elements(members(served).get("resources"))}
+        names = {as_object(each).get("name") for each in as_list(as_object(served).get("resources"))}
         if self._resource.plural not in names:
             return Health(ok=False, detail=f"install the CustomResourceDefinition {self._resource.definition}")
         return Health(ok=True)
 
     async def _create(self, rule: Rule, *, dry_run: bool) -> StoredRule:
         try:
-            made = stored_rule(await self._writer.create(rule, dry_run=dry_run))
+            created = stored_rule(await self._writer.create(rule, dry_run=dry_run))
         except Exists:
-            raise await self._taken(rule.ref) from None
-        # The version that a dry run tells is the one that was sent.
-        return evolve(made, version="", created_at=None, updated_at=None) if dry_run else made
+            raise await self._name_taken(rule.ref) from None
+        # The version in the result of a dry run is the one that was sent.
+        return evolve(created, version="", created_at=None, updated_at=None) if dry_run else created
 
-    async def _taken(self, ref: RuleRef) -> Exists:
-        """Who has the object's name. Found out afterwards, so that a create costs no question."""
+    async def _name_taken(self, ref: RuleRef) -> Exists:
+        """The error that says which object has the name. It is read only now, so that a create needs no extra read."""
         found = await self._read(ref)
         where = f"{self._resource.kind} {ref.namespace}/{object_name(ref.name)}"
         if found is None:
-            return Exists(f"{where} was there a moment ago")
+            return Exists(f"{where} existed a moment ago")
         if not is_managed(found):
             return Exists(f"{where} exists, and the agent does not manage it")
         if (other := original_name(found)) != ref.name:
-            return Exists(f"{where} holds the rule {other}, whose name leads to the same object: choose another name")
-        return Exists(f"{where} exists already")
+            return Exists(f"{where} holds the rule {other}, whose name maps to the same object: choose another name")
+        return Exists(f"{where} already exists")
 
-    def _may_write(self, ref: RuleRef, found: Json, expect: Expect, *, taken: type[CandyError]) -> None:
-        """Raise where the object is another rule's (``taken``), not the agent's, or not of the version expected."""
+    def _check_writable(self, ref: RuleRef, found: Json, expect: Expect, *, other_rule: type[CandyError]) -> None:
+        """Raise if the object holds another rule (``other_rule``), is not managed, or has another version."""
         where = f"{self._resource.kind} {ref.namespace}/{object_name(ref.name)}"
         if not is_managed(found):
             raise NotManaged(
-                f"{where} is not managed by the agent (label app.kubernetes.io/managed-by), and stays as it is"
+                f"{where} is not managed by the agent (label app.kubernetes.io/managed-by), and is not changed"
             )
         if (other := original_name(found)) != ref.name:
-            raise taken(f"{where} holds the rule {other}, not {ref.name}")
+            raise other_rule(f"{where} holds the rule {other}, not {ref.name}")
         if isinstance(expect, Version):
-            now = members(members(found).get("metadata")).get("resourceVersion")
-            if now != expect.version:
-                raise Stale(f"{where} is of version {now}, not {expect.version}: read it again")
+            current = as_object(as_object(found).get("metadata")).get("resourceVersion")
+            if current != expect.version:
+                raise Stale(f"{where} has version {current}, not {expect.version}: read it again")
 
     async def _read(self, ref: RuleRef) -> Json:
-        """The object as it is, ``None`` where there is none."""
+        """The object, ``None`` if it does not exist."""
         _check_namespace(ref.namespace)
         try:
             return await self._requests.request("GET", self._resource.path(ref.namespace, object_name(ref.name)))
         except NotFound:
             return None
 
-    def _absent(self, ref: RuleRef) -> NotFound:
+    def _not_found(self, ref: RuleRef) -> NotFound:
         return NotFound(f"there is no {self._resource.kind} for the rule {ref.name} in the namespace {ref.namespace}")
 
-    def _restless(self, ref: RuleRef) -> Stale:
-        return Stale(
-            f"{self._resource.kind} {ref.namespace}/{object_name(ref.name)} is changed all the time: try again"
-        )
+    def _contended(self, ref: RuleRef) -> Stale:
+        return Stale(f"{self._resource.kind} {ref.namespace}/{object_name(ref.name)} keeps changing: try again")
 
 
 def _check_namespace(namespace: str) -> None:

@@ -1,7 +1,7 @@
-"""Credential plugins: programs that a kubeconfig names and that print a token or a certificate.
+"""Credential plugins: programs named in a kubeconfig that print a token or a certificate.
 
-The protocol is that of ``client.authentication.k8s.io`` (ExecCredential). The ``kubernetes`` package has it too, but
-leaves the program running when its caller is canceled, and hands it the agent's own secrets in the environment.
+The protocol is ``client.authentication.k8s.io`` (ExecCredential). The ``kubernetes`` package implements it too, but
+leaves the program running when its caller is canceled, and passes the agent's own secrets in the environment.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import orjson
 from attrs import field, frozen
 
 from candy_core import Json
-from candy_kit_kube.json_values import elements, members, text, time
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.json_values import as_list, as_object, as_text, as_time
+from candy_kit_kube.kubeconfig import UnusableConfig
 
-_LARGEST = 1024 * 1024
-"""Bytes of an answer."""
+_MAX_OUTPUT = 1024 * 1024
+"""Bytes of output."""
 
 
 @frozen(kw_only=True)
 class ExecCredential:
-    """What the program said: a token, or a certificate with its key (PEM), and until when."""
+    """What the program printed: a token, or a certificate with its key (PEM), and when it expires."""
 
     token: str = field(repr=False)
     certificate: str = field(repr=False)
@@ -38,17 +38,17 @@ class ExecCredential:
 async def run_credential_plugin(
     config: Mapping[str, Json], folder: Path, environ: Mapping[str, str], cluster: Mapping[str, Json]
 ) -> ExecCredential:
-    """Run the program and read what it prints; when the caller is canceled, it is killed.
+    """Run the program and read its output; it is killed when the caller is canceled.
 
-    A relative path with a slash starts from ``folder``, as kubectl has it. The program gets the agent's environment
-    without what is the agent's own (``CANDY_…``). Raises :class:`Unusable`, which never repeats what was printed.
+    As in kubectl, a relative path with a slash is relative to ``folder``. The program gets the agent's environment
+    without the variables ``CANDY_…``. Raises :class:`UnusableConfig`, whose message never repeats the output.
     """
-    command = text(config.get("command"))
+    command = as_text(config.get("command"))
     if not command:
-        raise Unusable("a credential plugin (exec) of the kubeconfig has no command")
+        raise UnusableConfig("a credential plugin (exec) of the kubeconfig has no command")
     program = str(folder / command) if "/" in command else command
-    arguments = [each for each in elements(config.get("args")) if isinstance(each, str)]
-    what = f"the credential plugin {command}"
+    arguments = [each for each in as_list(config.get("args")) if isinstance(each, str)]
+    name = f"the credential plugin {command}"
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -57,11 +57,11 @@ async def run_credential_plugin(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            limit=_LARGEST,
+            limit=_MAX_OUTPUT,
             start_new_session=True,
         )
     except OSError as error:
-        raise Unusable(f"{what} cannot be started: {error.strerror}") from None
+        raise UnusableConfig(f"{name} cannot be started: {error.strerror}") from None
     try:
         printed = await _output(process)
         code = await process.wait()
@@ -70,50 +70,53 @@ async def run_credential_plugin(
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     if code != 0:
-        raise Unusable(f"{what} ended with exit code {code}")
-    return _credential(printed, what)
+        raise UnusableConfig(f"{name} ended with exit code {code}")
+    return _credential(printed, name)
 
 
 async def _output(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None  # noqa: S101 a pipe was asked for
+    assert process.stdout is not None  # noqa: S101 stdout=PIPE
     printed = bytearray()
     while piece := await process.stdout.read(65536):
         printed += piece
-        if len(printed) > _LARGEST:
-            raise Unusable(f"a credential plugin printed more than {_LARGEST} bytes")
+        if len(printed) > _MAX_OUTPUT:
+            raise UnusableConfig(f"a credential plugin printed more than {_MAX_OUTPUT} bytes")
     return bytes(printed)
 
 
 def _environment(config: Mapping[str, Json], environ: Mapping[str, str], cluster: Mapping[str, Json]) -> dict[str, str]:
     inherited = {name: value for name, value in environ.items() if not name.startswith("CANDY_")}
-    added = {text(members(each).get("name")): text(members(each).get("value")) for each in elements(config.get("env"))}
+    added = {
+        as_text(as_object(each).get("name")): as_text(as_object(each).get("value"))
+        for each in as_list(config.get("env"))
+    }
     added.pop("", None)
     spec: dict[str, Json] = {"interactive": False}
     if config.get("provideClusterInfo") is True:
         spec["cluster"] = dict(cluster)
-    info = {"apiVersion": text(config.get("apiVersion")), "kind": "ExecCredential", "spec": spec}
+    info = {"apiVersion": as_text(config.get("apiVersion")), "kind": "ExecCredential", "spec": spec}
     return inherited | added | {"KUBERNETES_EXEC_INFO": orjson.dumps(info).decode()}
 
 
-def _credential(printed: bytes, what: str) -> ExecCredential:
+def _credential(printed: bytes, name: str) -> ExecCredential:
     try:
         answer = orjson.loads(printed)
     except ValueError:
-        raise Unusable(f"{what} printed something that is not JSON") from None
-    status = members(members(answer).get("status"))
+        raise UnusableConfig(f"{name} printed something that is not JSON") from None
+    status = as_object(as_object(answer).get("status"))
     found = ExecCredential(
-        token=text(status.get("token")),
-        certificate=text(status.get("clientCertificateData")),
-        key=text(status.get("clientKeyData")),
-        expires=time(status.get("expirationTimestamp")),
+        token=as_text(status.get("token")),
+        certificate=as_text(status.get("clientCertificateData")),
+        key=as_text(status.get("clientKeyData")),
+        expires=as_time(status.get("expirationTimestamp")),
     )
     if not found.token and not (found.certificate and found.key):
-        raise Unusable(f"{what} gave neither a token nor a certificate with its key")
+        raise UnusableConfig(f"{name} printed neither a token nor a certificate with its key")
     if found.expires is not None and found.expires.tzinfo is None:
-        raise Unusable(f"{what} gave an expirationTimestamp without a time zone")
+        raise UnusableConfig(f"{name} printed an expirationTimestamp without a time zone")
     return found
 
 
 def seconds_until(moment: datetime | None) -> float | None:
-    """Seconds from now on, ``None`` for never."""
+    """Seconds from now, ``None`` for ``None``."""
     return None if moment is None else (moment - datetime.now(UTC)).total_seconds()

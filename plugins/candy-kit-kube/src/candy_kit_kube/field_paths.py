@@ -1,7 +1,7 @@
-"""Which fields of groups the API server keeps, and what of an answer is not as it was asked for.
+"""Which fields of rule groups the API server keeps, and how the stored groups differ from the requested ones.
 
-A structural schema drops ("prunes") what it does not know, without a word, on servers that know no ``fieldValidation``
-or were not asked for it; and where ``groups`` is a list with keys, somebody else's groups are merged with ours.
+API servers without ``fieldValidation`` silently drop ("prune") fields that the structural schema does not have. If
+``groups`` is a list with keys, groups of other field managers are merged with the agent's.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from typing import Final
 from attrs import frozen
 
 from candy_core import Json
-from candy_kit_kube.json_values import members, text
+from candy_kit_kube.json_values import as_object, as_text
 from candy_kit_kube.ownership import Step
 
-MOST: Final = 10_000
-"""Shapes that are remembered."""
+MAX_REMEMBERED: Final = 10_000
+"""Field shapes that are remembered."""
 
 
-class KnownShapes:
-    """The shapes of fields that the API server is known to keep, as ``rules.labels.severity``; indices left out.
+class KnownFields:
+    """The fields that the API server is known to keep, as paths without indices, such as ``.rules.labels.severity``.
 
-    Whether a field is kept depends on where it stands and on nothing else of the object.
+    Whether a field is kept depends only on its path.
     """
 
     def __init__(self) -> None:
         self._kept: set[str] = set()
 
-    def cover(self, groups: Sequence[Json]) -> bool:
+    def contains(self, groups: Sequence[Json]) -> bool:
         """Whether every field of these groups is known to be kept."""
-        return self._kept.issuperset(shapes(groups))
+        return self._kept.issuperset(field_shapes(groups))
 
     def learn(self, groups: Sequence[Json]) -> None:
-        """These groups came back as they were sent."""
-        self._kept |= shapes(groups)
-        if len(self._kept) > MOST:
+        """Remember the fields of these groups, which the API server has returned unchanged."""
+        self._kept |= field_shapes(groups)
+        if len(self._kept) > MAX_REMEMBERED:
             self._kept.clear()
 
     def forget(self) -> None:
-        """The definition has turned out to be another one."""
+        """Forget all fields: the definition has changed."""
         self._kept.clear()
 
 
-def shapes(groups: Sequence[Json]) -> set[str]:
-    """The shape of every field of these groups."""
+def field_shapes(groups: Sequence[Json]) -> set[str]:
+    """The path of every field of these groups, without indices."""
     found: set[str] = set()
     todo: list[tuple[str, Json]] = [("", group) for group in groups]
     while todo:
@@ -62,52 +62,52 @@ def shapes(groups: Sequence[Json]) -> set[str]:
 
 @frozen(kw_only=True)
 class Missing:
-    """A field that was asked for and is not there; ``path`` is the JSON path in the rule file."""
+    """A requested field that is not stored; ``path`` is its JSON path in the rule file."""
 
     path: str
 
 
 @frozen(kw_only=True)
-class Foreign:
-    """Something that is there, or is otherwise, though not asked for: ``shown`` for people, ``steps`` in the object."""
+class Unrequested:
+    """A stored value that was not requested, or differs. ``shown`` is for messages, ``steps`` is its path."""
 
     shown: str
     steps: tuple[Step, ...]
 
 
-def compare(asked: Sequence[Mapping[str, Json]], got: Sequence[Json]) -> Iterator[Missing | Foreign]:
-    """What of ``got`` is not as ``asked``. Groups are matched by name where names tell them apart, else by place."""
-    named = {text(members(group).get("name")): group for group in got}
-    names = {text(group.get("name")) for group in asked}
-    by_name = len(named) == len(got) and len(names) == len(asked)
-    for index, group in enumerate(asked):
-        name = text(group.get("name"))
-        there = named.get(name) if by_name else got[index] if index < len(got) else None
+def compare(requested: Sequence[Mapping[str, Json]], stored: Sequence[Json]) -> Iterator[Missing | Unrequested]:
+    """How ``stored`` differs from ``requested``. Groups are matched by name if all names are unique, else by index."""
+    stored_by_name = {as_text(as_object(group).get("name")): group for group in stored}
+    names = {as_text(group.get("name")) for group in requested}
+    by_name = len(stored_by_name) == len(stored) and len(names) == len(requested)
+    for index, group in enumerate(requested):
+        name = as_text(group.get("name"))
+        found = stored_by_name.get(name) if by_name else stored[index] if index < len(stored) else None
         path = f"$.groups[{index}]"
-        if there is None:
+        if found is None:
             yield Missing(path=path)
         else:
-            yield from _differences(group, there, path, ("spec", "groups", {"name": name}))
+            yield from _differences(group, found, path, ("spec", "groups", {"name": name}))
     if by_name:
-        for name in named.keys() - names:
-            yield Foreign(shown=f"group {name!r}", steps=("spec", "groups", {"name": name}))
-    elif len(got) > len(asked):
-        yield Foreign(shown=f"{len(got) - len(asked)} more groups", steps=("spec", "groups"))
+        for name in stored_by_name.keys() - names:
+            yield Unrequested(shown=f"group {name!r}", steps=("spec", "groups", {"name": name}))
+    elif len(stored) > len(requested):
+        yield Unrequested(shown=f"{len(stored) - len(requested)} more groups", steps=("spec", "groups"))
 
 
-def _differences(asked: Json, got: Json, path: str, steps: tuple[Step, ...]) -> Iterator[Missing | Foreign]:
-    if asked == got:
+def _differences(requested: Json, stored: Json, path: str, steps: tuple[Step, ...]) -> Iterator[Missing | Unrequested]:
+    if requested == stored:
         return
-    if isinstance(asked, Mapping) and isinstance(got, Mapping):
-        for key, member in asked.items():
-            if key not in got:
+    if isinstance(requested, Mapping) and isinstance(stored, Mapping):
+        for key, member in requested.items():
+            if key not in stored:
                 yield Missing(path=f"{path}.{key}")
             else:
-                yield from _differences(member, got[key], f"{path}.{key}", (*steps, key))
-        for key in got.keys() - asked.keys():
-            yield Foreign(shown=f"{path}.{key}", steps=(*steps, key))
-    elif isinstance(asked, list | tuple) and isinstance(got, list | tuple) and len(asked) == len(got):
-        for index, (ours, theirs) in enumerate(zip(asked, got, strict=True)):
+                yield from _differences(member, stored[key], f"{path}.{key}", (*steps, key))
+        for key in stored.keys() - requested.keys():
+            yield Unrequested(shown=f"{path}.{key}", steps=(*steps, key))
+    elif isinstance(requested, list | tuple) and isinstance(stored, list | tuple) and len(requested) == len(stored):
+        for index, (ours, theirs) in enumerate(zip(requested, stored, strict=True)):
             yield from _differences(ours, theirs, f"{path}[{index}]", (*steps, index))
     else:
-        yield Foreign(shown=path, steps=steps)
+        yield Unrequested(shown=path, steps=steps)

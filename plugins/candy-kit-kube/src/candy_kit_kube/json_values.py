@@ -1,4 +1,4 @@
-"""Reading JSON values that somebody else wrote, where any part may be missing or of another kind."""
+"""Reading JSON that may lack any field, or have a value of another type: each function falls back to an empty value."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from datetime import datetime
 from candy_core import Json
 
 
-def members(value: Json) -> Mapping[str, Json]:
-    """The value where it is an object, else an empty one."""
+def as_object(value: Json) -> Mapping[str, Json]:
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def elements(value: Json) -> Sequence[Json]:
-    """The value where it is a list, else an empty one."""
+def as_list(value: Json) -> Sequence[Json]:
+    """The value if it is a list, else an empty one."""
     return value if isinstance(value, list) else ()
 
 
-def text(value: Json) -> str:
-    """The value where it is a text, else an empty one."""
+def as_text(value: Json) -> str:
+    """The value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
-def texts(value: Json) -> dict[str, str]:
-    """The members of an object that are texts: labels, annotations."""
-    return {key: member for key, member in members(value).items() if isinstance(member, str)}
-
-
-def time(value: Json) -> datetime | None:
-    """A time as Kubernetes writes it (RFC 3339), ``None`` where there is none."""
+def as_time(value: Json) -> datetime | None:
+    """The value as a time if it is a string in RFC 3339, as Kubernetes writes it, else ``None``."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def text_members(value: Json) -> dict[str, str]:
+    """The members of an object whose values are strings: labels, annotations."""
+    return {key: member for key, member in as_object(value).items() if isinstance(member, str)}

@@ -1,4 +1,4 @@
-"""Lists, page by page (Kubernetes API concepts, "Retrieving large results sets in chunks")."""
+"""Reads lists page by page (Kubernetes API concepts, "Retrieving large results sets in chunks")."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Protocol, TypeVar
 
 from candy_core import Json
 from candy_kit_kube.api_errors import Gone, TooLarge
-from candy_kit_kube.json_values import members, text
+from candy_kit_kube.json_values import as_object, as_text
 
 P_co = TypeVar("P_co", covariant=True)
-"""What a page is read as."""
+"""The type of a page."""
 
 
-class Ask(Protocol[P_co]):
-    """Sends one request: :meth:`Cluster.request <candy_kit_kube.Cluster.request>`, or reads what came otherwise."""
+class Fetch(Protocol[P_co]):
+    """Sends one request: :meth:`Cluster.request <candy_kit_kube.Cluster.request>`, or with another decoder."""
 
     async def __call__(self, method: str, path: str, *, query: Mapping[str, str]) -> P_co:
-        """Give the answer, by default as its JSON value."""
+        """Return the page."""
         ...
 
 
-async def page(ask: Ask[P_co], path: str, query: Mapping[str, str], limit: int, token: str | None) -> P_co:
-    """The page of at most ``limit`` objects that ``token`` leads to, the first for ``None``.
+async def fetch_page(fetch: Fetch[P_co], path: str, query: Mapping[str, str], limit: int, token: str | None) -> P_co:
+    """The page of at most ``limit`` objects at the continue ``token``; the first page for ``None``.
 
-    It holds fewer where the answer would be too large otherwise. With a token that is too old it is the page from the
-    same place in newer data, if the API server offers that, else :class:`Gone` is raised.
+    It has fewer objects if the response would be too large otherwise. If the token has expired, it is the page at the
+    same position in newer data if the API server offers that; otherwise :class:`Gone` is raised.
     """
     while True:
-        asked = {**query, "limit": str(limit)}
+        page_query = {**query, "limit": str(limit)}
         if token:
-            asked["continue"] = token
+            page_query["continue"] = token
         try:
-            return await ask("GET", path, query=asked)
+            return await fetch("GET", path, query=page_query)
         except TooLarge:
             if limit == 1:
                 raise
@@ -43,17 +43,19 @@ async def page(ask: Ask[P_co], path: str, query: Mapping[str, str], limit: int, 
             token = error.next_page
 
 
-async def pages(ask: Ask[Json], path: str, query: Mapping[str, str], limit: int) -> AsyncGenerator[Json, None]:
-    """Every page of a list. Raises as :func:`page`."""
+async def fetch_pages(
+    fetch: Fetch[Json], path: str, query: Mapping[str, str], limit: int
+) -> AsyncGenerator[Json, None]:
+    """Every page of a list. Raises the errors of :func:`fetch_page`."""
     token: str | None = None
     while True:
-        found = await page(ask, path, query, limit, token)
-        yield found
-        token = next_token(found)
+        page = await fetch_page(fetch, path, query, limit, token)
+        yield page
+        token = next_token(page)
         if token is None:
             return
 
 
-def next_token(found: Json) -> str | None:
-    """What leads to the page after this one, ``None`` on the last."""
-    return text(members(members(found).get("metadata")).get("continue")) or None
+def next_token(page: Json) -> str | None:
+    """The continue token of the page after this one, ``None`` on the last."""
+    return as_text(as_object(as_object(page).get("metadata")).get("continue")) or None

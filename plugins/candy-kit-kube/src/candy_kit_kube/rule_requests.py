@@ -1,7 +1,7 @@
-"""Requests about the objects of one resource: what comes back is looked at before anybody believes it.
+"""Requests for the objects of one resource, with a check of each response.
 
-Something else than an API server may answer in its place, a proxy say. 200 with something else than was asked for is no
-answer: it must not be taken for an empty list, or for a rule that is not there.
+A proxy may respond in place of the API server. A 200 with an unexpected body is an error: it must not be taken for an
+empty list or for a missing rule.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final
 from candy_core import BackendUnavailable, Invalid, Json, Problem
 from candy_kit_kube.api_errors import Gone, TooLarge
 from candy_kit_kube.cluster import Cluster
-from candy_kit_kube.json_values import members, text
-from candy_kit_kube.paging import page
+from candy_kit_kube.json_values import as_object, as_text
+from candy_kit_kube.paging import fetch_page
 from candy_kit_kube.rule_resource import RuleResource
 
 _EMPTY: Final[Mapping[str, str]] = {}
 
 
 class RuleRequests:
-    """Asks a cluster about objects of ``resource``. Raises as ``Cluster.request``, and of that only what is the port's:
-    what has no name there is a ``BackendUnavailable``.
+    """Sends requests for objects of ``resource``. Raises the errors of ``Cluster.request`` that ``RuleBackend`` allows;
+    the others become ``BackendUnavailable``.
     """
 
     def __init__(self, cluster: Cluster, resource: RuleResource) -> None:
@@ -38,39 +38,37 @@ class RuleRequests:
         body: Json = None,
         content_type: str = "application/json",
     ) -> Json:
-        """Send a request about the object at ``path``, and give that object; for a DELETE whatever the answer is."""
-        with _in_words_of_the_port():
+        """Send a request for the object at ``path`` and return the object; after a DELETE return any response."""
+        with _port_errors():
             found = await self._cluster.request(method, path, query=query, body=body, content_type=content_type)
-        name = text(members(members(found).get("metadata")).get("name"))
+        name = as_text(as_object(as_object(found).get("metadata")).get("name"))
         if method != "DELETE" and name != path.rpartition("/")[2]:
-            raise BackendUnavailable(f"the Kubernetes API answers with something that is no {self._resource.kind}")
+            raise BackendUnavailable(f"the response of the Kubernetes API is not a {self._resource.kind}")
         return found
 
     async def page(self, namespace: str | None, limit: int, cursor: str | None) -> Json:
-        """A page of the list. Raises ``Invalid`` for a ``cursor`` that is none, or too old."""
+        """A page of the list. Raises ``Invalid`` for a ``cursor`` that is invalid or has expired."""
         try:
-            with _in_words_of_the_port(but=Gone if cursor else None):
-                found = await page(self._cluster.request, self._resource.path(namespace), {}, limit, cursor)
+            with _port_errors(exclude=Gone if cursor else None):
+                page = await fetch_page(self._cluster.request, self._resource.path(namespace), {}, limit, cursor)
         except Gone:
-            raise Invalid([Problem("cursor", "is too old; begin the list anew")]) from None
+            raise Invalid([Problem("cursor", "has expired: start the list again")]) from None
         except Invalid as error:
             if not cursor:
                 raise
             raise Invalid([Problem("cursor", "expected a next_cursor of this list, unchanged")]) from error
-        told = members(found)
-        # An empty list may be null; what has neither items nor the kind of a list is none.
-        if not text(told.get("kind")).endswith("List") or not isinstance(told.get("items", 0), list | None):
-            raise BackendUnavailable(
-                f"the Kubernetes API answers with something that is no list of {self._resource.kind}"
-            )
-        return found
+        document = as_object(page)
+        # The items of an empty list may be null, but they must be present.
+        if not as_text(document.get("kind")).endswith("List") or not isinstance(document.get("items", 0), list | None):
+            raise BackendUnavailable(f"the response of the Kubernetes API is not a list of {self._resource.kind}")
+        return page
 
 
 @contextmanager
-def _in_words_of_the_port(but: type[Exception] | None = None) -> Iterator[None]:
+def _port_errors(exclude: type[Exception] | None = None) -> Iterator[None]:
     try:
         yield
     except (Gone, TooLarge) as error:
-        if but is not None and isinstance(error, but):
+        if exclude is not None and isinstance(error, exclude):
             raise
         raise BackendUnavailable(str(error)) from None

@@ -1,4 +1,4 @@
-"""Which custom resource holds the rules of one type."""
+"""The custom resource that stores the rules of one type."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class RuleResource:
-    """A custom resource with rule groups in ``spec.groups``: ``monitoring.coreos.com``, ``v1``, ``prometheusrules``,
-    ``PrometheusRule``, say.
+    """A custom resource with rule groups in ``spec.groups``, such as ``monitoring.coreos.com``, ``v1``,
+    ``prometheusrules``, ``PrometheusRule``.
     """
 
     group: str
@@ -21,7 +21,7 @@ class RuleResource:
 
     @property
     def api_version(self) -> str:
-        """``group/version``, as objects have it."""
+        """``group/version``, the ``apiVersion`` of its objects."""
         return f"{self.group}/{self.version}"
 
     @property
@@ -30,12 +30,12 @@ class RuleResource:
         return f"{self.plural}.{self.group}"
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """The path of an object, of a namespace's list, or of the list of all namespaces; every part is quoted."""
+        """The path of an object, of the list of a namespace, or of all namespaces, with each segment quoted."""
         listed = _list_path(self.group, self.version, self.plural, namespace)
         return listed if name is None else f"{listed}/{quote(name, safe='')}"
 
 
 @lru_cache(maxsize=256)
 def _list_path(group: str, version: str, plural: str, namespace: str | None) -> str:
-    within = [] if namespace is None else ["namespaces", namespace]
-    return "".join(f"/{quote(part, safe='')}" for part in ("apis", group, version, *within, plural))
+    scope = [] if namespace is None else ["namespaces", namespace]
+    return "".join(f"/{quote(segment, safe='')}" for segment in ("apis", group, version, *scope, plural))

@@ -1,4 +1,4 @@
-"""What a plugin that keeps rules in a cluster is told."""
+"""The settings of a plugin that stores rules in a cluster."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 @frozen(kw_only=True)
 class RuleObjectSettings(ClusterSettings):
-    """Which cluster, and which ``labels`` every object of the agent's has: what an operator's ``ruleSelector`` wants.
+    """The cluster, and the ``labels`` to set on every rule object, for example for an operator's ``ruleSelector``.
 
-    Names and values of labels are as Kubernetes has them.
+    Names and values of labels are checked by Kubernetes' rules.
     """
 
     labels: Mapping[str, str] = Factory(dict)
@@ -28,8 +28,10 @@ class RuleObjectSettings(ClusterSettings):
         for name, value in self.labels.items():
             prefix, slash, last = name.rpartition("/")
             if not _NAME.fullmatch(last) or (slash and not is_object_name(prefix)):
-                raise Mismatch("expected labels whose names Kubernetes takes, such as release or example.com/team")
+                raise Mismatch(
+                    "expected labels with names that Kubernetes accepts, such as release or example.com/team"
+                )
             if value and not _NAME.fullmatch(value):
                 raise Mismatch(f"expected labels.{name} to be at most 63 letters, digits, -, _ and .")
         if MANAGED_BY in self.labels:
-            raise Mismatch(f"expected labels without {MANAGED_BY}, which says that the agent keeps the object")
+            raise Mismatch(f"expected labels without {MANAGED_BY}, which marks the objects that the agent manages")

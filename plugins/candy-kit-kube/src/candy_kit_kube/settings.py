@@ -1,4 +1,4 @@
-"""What a plugin that talks to Kubernetes is told, and where it looks for a cluster."""
+"""The settings of a plugin that talks to Kubernetes, and the environment in which a cluster is found."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
+
+from candy_core import Meta
 
 
 @frozen(kw_only=True)
 class ClusterSettings:
-    """Which cluster, and how much is asked of it at once. Base class of the settings of a plugin for Kubernetes.
+    """Which cluster to use, and how. Base class of the settings of a plugin for Kubernetes.
 
-    ``kubeconfig`` is a file, and ``context`` one of its contexts; without them ``KUBECONFIG`` (several files, joined by
+    ``kubeconfig`` is a file, and ``context`` one of its contexts; without them ``KUBECONFIG`` (files separated by
     colons), ``~/.kube/config`` and the service account of a pod are tried in this order (contract section 7).
-    ``timeout`` is in seconds and bounds each call as a whole, the waiting for its turn among it. ``max_concurrent``
-    bounds the requests under way at one time; watches do not count.
+    ``timeout`` is in seconds and bounds each call, including the wait for a request slot. ``max_concurrent`` is the
+    number of request slots; watches need none.
     """
 
     kubeconfig: Path | None = None
@@ -28,10 +29,10 @@ class ClusterSettings:
 
 
 @frozen(kw_only=True)
-class Surroundings:
-    """What of the machine decides which cluster is found: the environment, the home folder, the pod's account."""
+class Environment:
+    """What decides which cluster is found: the environment variables, the home folder, the pod's service account."""
 
     environ: Mapping[str, str] = field(factory=lambda: os.environ, repr=False)
     home: Path = Factory(Path.home)
     service_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-    """Folder with ``token`` and ``ca.crt``, where Kubernetes mounts it into a pod."""
+    """The folder with ``token`` and ``ca.crt`` that Kubernetes mounts into a pod."""

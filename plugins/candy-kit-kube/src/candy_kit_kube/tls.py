@@ -1,4 +1,4 @@
-"""The TLS context that a kubeconfig asks for."""
+"""The TLS context for a kubeconfig's cluster and user."""
 
 from __future__ import annotations
 
@@ -11,67 +11,67 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from candy_core import Json
-from candy_kit_kube.json_values import text
-from candy_kit_kube.kubeconfig import Unusable
+from candy_kit_kube.json_values import as_text
+from candy_kit_kube.kubeconfig import UnusableConfig
 
 
 def tls_context(
-    cluster: Mapping[str, Json], user: Mapping[str, Json], trusted: Callable[[], ssl.SSLContext]
+    cluster: Mapping[str, Json], user: Mapping[str, Json], default_tls: Callable[[], ssl.SSLContext]
 ) -> ssl.SSLContext:
-    """Trust what the cluster's entry says, and nothing else; show the user's certificate.
+    """A context that trusts only the certificate authority of the cluster's entry and presents the user's certificate.
 
-    Without a certificate authority there it is ``trusted``, what the machine trusts. Reads files. Raises
-    :class:`Unusable`.
+    Without a certificate authority it is ``default_tls()``, which trusts the system's. Reads files. Raises
+    :class:`UnusableConfig`.
     """
     authority = _pem(cluster, "certificate-authority")
     try:
-        context = ssl.create_default_context(cadata=authority.decode("ascii")) if authority else trusted()
+        context = ssl.create_default_context(cadata=authority.decode("ascii")) if authority else default_tls()
     except (ssl.SSLError, ValueError):
-        raise Unusable("the certificate-authority of the kubeconfig is no certificate in PEM") from None
-    # As Go's clients do: the authorities that older clusters made for themselves lack an extension that RFC 5280 wants.
+        raise UnusableConfig("the certificate-authority of the kubeconfig is not a certificate in PEM") from None
+    # As in Go's clients: the self-made authorities of older clusters lack an extension that RFC 5280 requires.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cluster.get("insecure-skip-tls-verify") is True:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
     if certificate or key:
-        _show(context, certificate, key)
+        _load_client_certificate(context, certificate, key)
     return context
 
 
-def _show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Load a client certificate. OpenSSL reads it from a file alone, so there is one, for this moment, for us only."""
+def _load_client_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Load a client certificate. OpenSSL reads it only from a file, so a private temporary one is written."""
     descriptor, name = tempfile.mkstemp(prefix="candy-agent-key-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(certificate + b"\n" + key)
-        # A password would be asked for on the terminal otherwise.
+        # Without a password, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(name, password=lambda: b"")
     except (ssl.SSLError, ValueError):
-        raise Unusable(
-            "client-certificate and client-key of the kubeconfig are no certificate and its key in PEM"
+        raise UnusableConfig(
+            "client-certificate and client-key of the kubeconfig are not a certificate and its key in PEM"
         ) from None
     finally:
         Path(name).unlink()
 
 
 def _pem(entry: Mapping[str, Json], key: str) -> bytes:
-    """The bytes that an entry gives: the data in it before the file that it names, as kubectl has it."""
-    if data := text(entry.get(f"{key}-data")):
+    """The content of an entry: as in kubectl, inline data takes precedence over a file."""
+    if data := as_text(entry.get(f"{key}-data")):
         try:
-            return _some(base64.b64decode("".join(data.split()), validate=True), f"{key}-data")
+            return _not_empty(base64.b64decode("".join(data.split()), validate=True), f"{key}-data")
         except (binascii.Error, ValueError):
-            raise Unusable(f"{key}-data of the kubeconfig is not base64") from None
-    if name := text(entry.get(key)):
+            raise UnusableConfig(f"{key}-data of the kubeconfig is not base64") from None
+    if name := as_text(entry.get(key)):
         try:
-            return _some(Path(name).read_bytes(), f"{name}, the {key}")
+            return _not_empty(Path(name).read_bytes(), f"{name}, the {key}")
         except OSError as error:
-            raise Unusable(f"{name}, the {key} of the kubeconfig, cannot be read: {error.strerror}") from None
+            raise UnusableConfig(f"{name}, the {key} of the kubeconfig, cannot be read: {error.strerror}") from None
     return b""
 
 
-def _some(content: bytes, what: str) -> bytes:
-    """The content; an authority that is empty would else mean to trust what the machine trusts."""
+def _not_empty(content: bytes, name: str) -> bytes:
+    """The content. An empty certificate authority would otherwise mean to trust the system's."""
     if not content.strip():
-        raise Unusable(f"{what} of the kubeconfig is empty")
+        raise UnusableConfig(f"{name} of the kubeconfig is empty")
     return content

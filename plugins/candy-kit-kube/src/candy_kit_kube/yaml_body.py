@@ -1,8 +1,8 @@
-"""JSON for who reads it as YAML: an API server does so with server-side apply (``application/apply-patch+yaml``).
+"""JSON that is safe to parse as YAML, as the API server does for server-side apply (``application/apply-patch+yaml``).
 
-YAML 1.2 calls itself a superset of JSON, and is none for some characters that JSON lets stand in a string: it folds
-line breaks that JSON does not know (U+0085, U+2028, U+2029), with the spaces around them, and refuses what it holds for
-unprintable. Written as ``\\uXXXX`` they mean the same to both.
+YAML 1.2 is meant to be a superset of JSON, but treats some characters in strings differently: it folds line breaks that
+JSON does not have (U+0085, U+2028, U+2029), with the spaces around them, and rejects characters that it considers
+unprintable. Escaped as ``\\uXXXX`` they mean the same in both.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import orjson
 
 from candy_core import Json
 
-_OTHERWISE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
-"""U+007F–U+009F, U+2028, U+2029, U+FEFF, U+FFFE, U+FFFF in UTF-8. Outside of strings JSON has none of them."""
+_UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
+"""U+007F–U+009F, U+2028, U+2029, U+FEFF, U+FFFE, U+FFFF in UTF-8. In JSON they occur only in strings."""
 
 
 def dumps_for_yaml(value: Json) -> bytes:
-    """``value`` as JSON that reads the same as YAML. Raises ``TypeError`` for what is no JSON value."""
-    return _OTHERWISE.sub(_escaped, orjson.dumps(value))
+    """``value`` as JSON that means the same as YAML. Raises ``TypeError`` for a value that JSON does not have."""
+    return _UNSAFE.sub(_escape, orjson.dumps(value))
 
 
-def _escaped(found: re.Match[bytes]) -> bytes:
+def _escape(found: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(found[0].decode())

@@ -1,4 +1,4 @@
-"""The headers that let the agent in, and the certificates that it shows."""
+"""Authentication to a datasource: the headers of its requests, and the client certificate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from candy_core import Secret
 from candy_kit_promql.datasource import Datasource
 
 REREAD_AFTER = 10.0
-"""Seconds after which a file with a secret is looked at again."""
-_TELLING = 8
-"""Characters from which on a header's value is looked for in answers: a tenant's number stands in any of them."""
+"""Seconds after which a file with a secret is read again."""
+_MIN_REDACTED = 8
+"""Length from which a header's value is redacted: a short one, such as a tenant's number, may occur anywhere."""
 
 
 class Authorization:
@@ -30,7 +30,7 @@ class Authorization:
         self._clock = clock
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers for a request sent now. Raises ``OSError`` or ``ValueError`` for a file that is of no use."""
+        """The headers for a request sent now. Raises ``OSError`` or ``ValueError`` for an unusable secret file."""
         now = self._clock()
         if self._headers is None or now >= self._expires:
             secret = self._datasource.bearer_token or self._datasource.password
@@ -40,10 +40,10 @@ class Authorization:
             self._headers = self._fixed | self._authorization(secret)
         return self._headers
 
-    def hide(self, answer: bytes) -> bytes:
-        """What somebody answers, without the secrets that they were sent last: some repeat them, to help."""
+    def redact(self, answer: bytes) -> bytes:
+        """An answer without the secrets sent last: some servers repeat the request's headers in their errors."""
         for value in (self._headers or {}).values():
-            if len(secret := value.rpartition(" ")[2]) >= _TELLING:
+            if len(secret := value.rpartition(" ")[2]) >= _MIN_REDACTED:
                 answer = answer.replace(secret.encode(), b"******")
         return answer
 
@@ -55,7 +55,7 @@ class Authorization:
 
 
 def tls_context(datasource: Datasource, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext | None:
-    """The context for a datasource over https, ``None`` over http. Reads files; ``OSError`` if they are of no use."""
+    """The context of an https datasource, ``None`` for http. Reads files; raises ``OSError`` for an unusable one."""
     if datasource.url is None or not datasource.url.startswith("https:"):
         return None
     context = make()

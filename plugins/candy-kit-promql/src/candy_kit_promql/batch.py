@@ -1,7 +1,7 @@
-"""Many queries as one: each marked by a label, and the answer taken apart again by it.
+"""Many queries as one: each result gets a label with its query's number, by which the answer is split again.
 
-``label_replace(Q1, MARK, "0", "", "") or label_replace(Q2, MARK, "1", "", "")``: the marks make the sides of an ``or``
-disjoint, so that it leaves nothing out, and ``label_replace`` keeps names, values and order.
+``label_replace(Q1, LABEL, "0", "", "") or label_replace(Q2, LABEL, "1", "", "")``: the label makes the sides of an
+``or`` disjoint, so that it drops nothing, and ``label_replace`` keeps names, values and order.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from msgspec import Raw, json
 
 from candy_kit_promql.wire import Series, read_labels
 
-MARK: Final = f"candy_item_{secrets.token_hex(4)}"
-"""The label; its name is new in each process, so that no series and no query has it already."""
+LABEL: Final = f"candy_item_{secrets.token_hex(4)}"
+"""The label's name: random for each process, so that no series and no query has it already."""
 
-OVERHEAD = len(f'label_replace(,"{MARK}","9999","","") or ()')
-"""Characters that a query costs beside its own."""
+OVERHEAD = len(f'label_replace(,"{LABEL}","9999","","") or ()')
+"""Characters that a query adds to its own length."""
 
 _ESCAPED = {sign: f"%{ord(sign):02X}" for sign in "%&+;#\n"} | {" ": "+"}  # the percent sign first, the space last
 _PLAIN = re.compile(r"[ -~\n]*")
 
 SortKey = Callable[[dict[str, str]], object]
-"""From a series' labels to what a server sorts its answers by."""
+"""From a series' labels to the key by which a server sorts its answers."""
 
 
-class MixedUpError(ValueError):
-    """A series without a mark, or with one that nobody was given."""
+class BatchLabelError(ValueError):
+    """A series of a batch's answer has no label, or one with a number that no query has."""
 
 
-def together(queries: Sequence[str]) -> str:
+def batch_query(queries: Sequence[str]) -> str:
     """One query for all of them. A balanced tree: each ``or`` looks at every series of both of its sides."""
-    return _tree([f'label_replace({query},"{MARK}","{number}","","")' for number, query in enumerate(queries)])
+    return _tree([f'label_replace({query},"{LABEL}","{number}","","")' for number, query in enumerate(queries)])
 
 
-def written(query: str) -> str:
-    """A query as a form's value. Half as long as with every sign escaped, and there are thousands of quotes in it."""
+def form_encoded(query: str) -> str:
+    """A query as a form's value: half as long as from ``quote_plus``, since a batch has thousands of quotes."""
     if not _PLAIN.fullmatch(query):
         return quote_plus(query)
     for sign, escaped in _ESCAPED.items():
@@ -47,27 +47,28 @@ def written(query: str) -> str:
     return query
 
 
-def _tree(parts: Sequence[str]) -> str:
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    return f"({_tree(parts[:middle])} or {_tree(parts[middle:])})"
+def _tree(operands: Sequence[str]) -> str:
+    if len(operands) == 1:
+        return operands[0]
+    middle = len(operands) // 2
+    return f"({_tree(operands[:middle])} or {_tree(operands[middle:])})"
 
 
-def apart(vector: Sequence[Series], count: int, sort_key: SortKey | None = None) -> list[list[Series]]:
-    """The series of each query, without their marks. Raises :class:`MixedUpError`, or one of ``wire.UNREADABLE``.
+def split(vector: Sequence[Series], count: int, sort_key: SortKey | None = None) -> list[list[Series]]:
+    """The series of each of ``count`` queries, without the label.
 
-    With ``sort_key`` each is put into the order in which the server would have answered it alone.
+    With ``sort_key`` each list is sorted as the server would have sorted the query's own answer. Raises
+    :class:`BatchLabelError`, or one of ``wire.UNREADABLE``.
     """
     found: list[list[tuple[object, Series]]] = [[] for _ in range(count)]
     for series in vector:
         labels = read_labels(series.metric)
-        number = labels.pop(MARK, "")
+        number = labels.pop(LABEL, "")
         if not number.isdecimal() or int(number) >= count:
-            raise MixedUpError("a series whose mark nobody was given")
+            raise BatchLabelError("a series without the label of a query")
         bare = Series(metric=Raw(json.encode(labels)), value=series.value, histogram=series.histogram)
         found[int(number)].append((None if sort_key is None else sort_key(labels), bare))
     if sort_key is not None:
         for some in found:
-            some.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # one key_of makes all of them
+            some.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys of one function
     return [[series for _, series in some] for some in found]

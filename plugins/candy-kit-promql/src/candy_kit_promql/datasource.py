@@ -1,4 +1,4 @@
-"""Where to ask: datasources as the configuration describes them."""
+"""Datasources as the configuration describes them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Mismatch, Secret
+from candy_core import HttpUrl, Meta, Mismatch, Secret
 
 DEFAULT = "default"
 """The name of the datasource that the plugin's own settings describe."""
 
 MAX_BATCH = 50
-"""Different queries in one request: more of them are no faster, and hold each other up."""
+"""Different queries in one request: more are no faster, and delay each other."""
 
 
 @frozen(kw_only=True)
 class Datasource:
-    """One server, and how to be let in. ``url`` is the address under which ``/api/v1/query`` is found.
+    """One server and its credentials. ``url`` is the address below which ``/api/v1/query`` is found.
 
-    Any secret may stand in a file instead (``…_file``); the file is read again every few seconds, so that a rotated
-    token is seen. ``ca_file`` adds to the trusted authorities; ``cert_file`` and ``key_file`` are the agent's own
+    Any secret may be in a file instead (``…_file``). The file is read again every few seconds, so that a rotated token
+    is used. ``ca_file`` adds to the trusted authorities; ``cert_file`` and ``key_file`` are the agent's own
     certificate. ``headers`` go with every request (``X-Scope-OrgID`` of a multi-tenant server). ``timeout`` in seconds.
     """
 
@@ -48,7 +47,7 @@ class Datasource:
         if bearer and self.username is not None:
             raise Mismatch("expected bearer_token or username, not both")
         if self.username is None and (self.password is not None or self.password_file is not None):
-            raise Mismatch("expected username beside password")
+            raise Mismatch("expected a username with the password")
         if self.username is not None and ":" in self.username:
             raise Mismatch("expected a username without a colon")
         if (self.cert_file is None) != (self.key_file is None):
@@ -62,9 +61,9 @@ class Datasource:
 class MetricSettings(Datasource):
     """A metric plugin's section: the datasource named ``default``, and further ones by name.
 
-    ``default_datasource`` names the one that is asked where an item names none; unset, it is the plugin's own ``url``.
-    ``max_connections`` bounds the connections to each datasource. ``batch_size`` bounds the different queries that are
-    asked in one request; with 0 or 1 each is asked alone.
+    ``default_datasource`` is for items that name none; unset, it is the plugin's own ``url``. ``max_connections``
+    bounds the connections to each datasource. ``batch_size`` bounds the different queries in one request; with 0 or 1
+    each has a request of its own.
     """
 
     datasources: Mapping[str, Datasource] = Factory(dict)
@@ -88,5 +87,5 @@ class MetricSettings(Datasource):
         return own | dict(self.datasources)
 
     def default(self) -> str:
-        """The name that is meant where an item names none."""
+        """The name of the datasource for items that name none."""
         return self.default_datasource or DEFAULT

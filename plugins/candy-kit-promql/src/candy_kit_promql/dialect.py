@@ -8,38 +8,38 @@ from attrs import frozen
 from msgspec import Struct, json
 
 from candy_kit_promql.batch import SortKey
+from candy_kit_promql.batch_support import SupportsBatches, prometheus_supports_batches
 from candy_kit_promql.client import Endpoint
 from candy_kit_promql.emptiness import AbsenceProbe
-from candy_kit_promql.large import Turn
-from candy_kit_promql.marking import Marks, prometheus_marks
+from candy_kit_promql.large_answer import LargeAnswerLock
 from candy_kit_promql.probes import BlindProbe, CountProbe
 from candy_kit_promql.selectors import Selection, selection_of
-from candy_kit_promql.wire import UNREADABLE, Data, Reply
+from candy_kit_promql.wire import UNREADABLE, QueryData, Reply
 
-MakeProbe = Callable[[Endpoint, float, float, Turn], AbsenceProbe]
-"""From the endpoint, the query's instant, the seconds that are left and the turn."""
+MakeProbe = Callable[[Endpoint, float, float, LargeAnswerLock], AbsenceProbe]
+"""From the endpoint, the query's instant, the remaining seconds, and the query's lock for large answers."""
 
 
 @frozen(kw_only=True)
 class Dialect:
     """One kind of server.
 
-    ``form`` is added to the form of every query, ``&`` first. ``series_read`` finds how much was read for an answer, or
-    ``None`` if the server does not say. ``selection`` takes a query apart, or gives ``None``. ``probe`` is used where
-    the server tells counts, ``blind_probe`` where it does not. ``marks`` finds out whether an endpoint may be asked
-    many questions in one request (``None``: it never is); ``sort_key`` is what the server sorts its answers by, if it
-    does. ``hides``: the seconds before the present whose points the server hides or falsifies in a range that ends
-    there; it is then asked for a range that goes on past the present.
+    ``form`` is appended to the form of every query, ``&`` first. ``series_read`` gives how many samples or series the
+    server read for an answer, or ``None`` if it does not say. ``selection`` finds the selectors of a query, or gives
+    ``None``. ``probe`` is used where the server reports such counts, ``blind_probe`` where it does not.
+    ``supports_batches`` finds out whether an endpoint may be sent many queries in one request (``None``: never);
+    ``sort_key`` is the order of the server's answers, if it has one. ``hidden``: the seconds before the present whose
+    points the server hides or falsifies at the end of a range; the range is then extended past the present.
     """
 
     form: bytes = b""
-    series_read: Callable[[Reply, Data], int | None]
+    series_read: Callable[[Reply, QueryData], int | None]
     selection: Callable[[str], Selection | None] = selection_of
     probe: MakeProbe = CountProbe
     blind_probe: MakeProbe = BlindProbe
-    marks: Marks | None = None
+    supports_batches: SupportsBatches | None = None
     sort_key: SortKey | None = None
-    hides: float = 0.0
+    hidden: float = 0.0
 
 
 class _Samples(Struct, gc=False):
@@ -53,13 +53,13 @@ class _Stats(Struct, gc=False):
 _read_stats = json.Decoder(_Stats).decode
 
 
-def _samples_read(reply: Reply, data: Data) -> int | None:
+def _samples_read(reply: Reply, data: QueryData) -> int | None:
     try:
         return _read_stats(data.stats).samples.totalQueryableSamples
     except UNREADABLE:
         return None
 
 
-PROMETHEUS = Dialect(form=b"&stats=all", series_read=_samples_read, marks=prometheus_marks)
-"""Prometheus, and what answers as it does (Thanos, Mimir): without ``stats`` they are asked as if blind, and only
-Prometheus itself is asked many questions at once."""
+PROMETHEUS = Dialect(form=b"&stats=all", series_read=_samples_read, supports_batches=prometheus_supports_batches)
+"""Prometheus and compatible servers (Thanos, Mimir). Those without ``stats`` get ``blind_probe``, and only Prometheus
+itself gets batches."""

@@ -7,9 +7,9 @@ import re
 from attrs import frozen
 
 _UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_SHAPE = re.compile("".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS))
+_PATTERN = re.compile("".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS))
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
-_SHORTEST = _UNITS["ms"]  # servers know no shorter ones
+_SHORTEST = _UNITS["ms"]  # the shortest that servers accept
 _LONGEST = 100 * _UNITS["y"]
 
 
@@ -18,7 +18,7 @@ class Duration:
     """A span of time of at least a millisecond and at most 100 years.
 
     Written as Prometheus does (``5m``, ``1h30m``, ``500ms``; units ``y w d h m s ms``, largest first, each once), or as
-    a number of seconds. ``text`` is what was written.
+    a number of seconds. ``text`` is how it was written.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Duration:
         written = text.strip()
         if _SECONDS.fullmatch(written):
             seconds = float(written)
-        elif written and (match := _SHAPE.fullmatch(written)):
+        elif written and (match := _PATTERN.fullmatch(written)):
             seconds = sum(
                 int(count) * size for count, size in zip(match.groups(), _UNITS.values(), strict=True) if count
             )

@@ -1,8 +1,8 @@
 """Why an answer holds no series (contract section 3, "Empty").
 
-An empty answer is well when series were read and the query's own filter let none pass, and a warning when a selector
-had nothing to select. ``a + b`` reads samples of ``a`` and is empty for want of ``b``; so a count above zero settles it
-only for a query with one selector, and otherwise each selector is asked for.
+An empty answer is ``normal`` if series were read and the query's own filter dropped them all, and a warning if a
+selector matches no series. ``a + b`` reads samples of ``a`` and is empty if ``b`` is missing. So a count above zero is
+proof only for a query with one selector; otherwise each selector is probed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ MAX_NAMED = 10
 
 
 class AbsenceProbe(Protocol):
-    """Finds out which selectors have nothing at the instant of a query."""
+    """Finds out which selectors match no series at the instant of a query."""
 
     async def __call__(self, selectors: Sequence[Selector]) -> list[Selector]:
-        """Those of ``selectors`` that have no series at all. Raises :class:`QueryFailed` where it cannot be told."""
+        """Those of ``selectors`` that match no series at all. Raises :class:`QueryFailed` if the server cannot say."""
         ...
 
 
@@ -42,22 +42,22 @@ class Emptiness:
 FILTERED = Emptiness(status=ItemStatus.NORMAL, reason=Reason.EMPTY_RESULT, msgid=texts.FILTERED)
 SELECTS_NONE = Emptiness(status=ItemStatus.NORMAL, reason=Reason.EMPTY_RESULT, msgid=texts.SELECTS_NONE)
 UNEXPLAINED = Emptiness(status=ItemStatus.WARNING, reason=Reason.EMPTY_RESULT, msgid=texts.UNEXPLAINED)
-UNTOLD = Emptiness(status=ItemStatus.WARNING, reason=Reason.EMPTY_RESULT, msgid=texts.UNTOLD)
+UNKNOWN = Emptiness(status=ItemStatus.WARNING, reason=Reason.EMPTY_RESULT, msgid=texts.UNKNOWN)
 
 
 async def explain(selection: Selection | None, read: int | None, probe: AbsenceProbe) -> Emptiness:
-    """Say why nothing came back.
+    """Say why an answer is empty.
 
     ``read`` is how many samples or series the server says it read, ``None`` if it does not say. In this order:
 
-    1. A query that could not be taken apart: what was read was filtered; nothing read, or no count: it cannot be told.
-    2. No selector that must have series: ``normal``.
-    3. A selector that must have series and has none: ``series_absent``.
-    4. All have series, and the query has a filter: ``normal``. Without a filter something else was amiss (a rate over
+    1. The query's selectors are unknown: ``normal`` if something was read, else the cause is unknown.
+    2. No selector must have series: ``normal``.
+    3. A selector that must have series has none: ``series_absent``.
+    4. All have series, and the query has a filter: ``normal``. Without a filter there is another cause (a rate over
        too short a window, labels that do not match): a warning, ``empty_result``.
     """
     if selection is None:
-        return FILTERED if read else UNTOLD
+        return FILTERED if read else UNKNOWN
     if not selection.needed:
         return FILTERED if selection.optional else SELECTS_NONE
     if read == 0 and not selection.subqueries:
@@ -66,7 +66,7 @@ async def explain(selection: Selection | None, read: int | None, probe: AbsenceP
         try:
             missing = await probe(selection.needed)
         except QueryFailed:
-            return UNTOLD
+            return UNKNOWN
         if missing:
             return _absent(missing)
     return FILTERED if selection.filters else UNEXPLAINED

@@ -1,4 +1,4 @@
-"""Why a question to a server has no answer."""
+"""Why a query has no usable answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from candy_core import Reason
 from candy_kit_promql import texts
 
 MAX_TEXT = 2000
-"""Characters of a server's own words that are passed on."""
+"""Characters of a server's own error text that are kept."""
 
 
 class QueryFailed(Exception):
-    """A question that failed in an expected way.
+    """A query that failed in an expected way.
 
-    ``reason`` is the contract's word; ``msgid`` the sentence for people (see :mod:`candy_kit_promql.texts`) and
-    ``values`` what fills it, beside ``datasource`` and ``host``, which the client knows. ``text`` holds the server's
-    own words, if it had any.
+    ``reason`` is the contract's word. ``msgid`` is the sentence for people (see :mod:`candy_kit_promql.texts`);
+    ``values`` fill it, with ``datasource`` and ``host``, which the caller adds. ``text`` is the server's own error
+    text, ``""`` if it has none.
     """
 
     def __init__(self, reason: Reason, msgid: str, *, text: str = "", **values: object) -> None:
@@ -28,7 +28,7 @@ class QueryFailed(Exception):
 
 
 def unreadable(error: Exception) -> QueryFailed:
-    """The failure for one of :data:`~candy_kit_promql.wire.UNREADABLE`; it names the place and not what is there."""
+    """The failure for one of :data:`~candy_kit_promql.wire.UNREADABLE`; it says where, and never quotes the answer."""
     if isinstance(error, msgspec.ValidationError):
         return QueryFailed(Reason.BAD_RESPONSE, texts.WRONG_SHAPE, why=str(error))
     why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)

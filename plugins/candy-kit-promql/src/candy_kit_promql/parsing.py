@@ -1,19 +1,34 @@
-"""The parser of PromQL: native code, which panics at some numbers where it should refuse them."""
+"""The parser of PromQL: native code that recurses on the process's stack, and panics at some numbers."""
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import Any
 
+MAX_OPERATORS = 300
+"""A query with more operators and parentheses is not parsed: too deep a recursion crashes the process."""
+
 _PANIC = "PanicException"
-"""What a panic of Rust's is called. The class has no public home, and is no ``Exception``."""
+"""The name of a Rust panic. The class is in no public module, and is not an ``Exception``."""
+
+_STRINGS = re.compile(r"\"(?:[^\"\\\n\r]|\\[^\n\r])*\"|'(?:[^'\\\n\r]|\\[^\n\r])*'|`[^`]*`|#[^\n\r]*")
+"""Strings and comments, in one pass: whichever begins first hides the other. Doubtful ones are left, and count."""
+_MATCHERS = re.compile(r"\{[^{}()\[\]]*\}")
+_OPERATOR = re.compile(r"[-+*/%^(<>=!@]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 
 
-def parse(query: str) -> tuple[ModuleType, Any]:
-    """The parser's module, and the query as its tree. Raises ``ValueError`` with its words where it can give none.
+class QueryTooDeep(ValueError):
+    """The query has more than :data:`MAX_OPERATORS` operators, so it was not given to the parser."""
 
-    ``query`` must not be :func:`~candy_kit_promql.depth.too_deep`.
+
+def parse_query(query: str) -> tuple[ModuleType, Any]:
+    """The parser's module, and the query as a tree of its classes. Imports the parser when it is first called.
+
+    Raises :class:`QueryTooDeep`, or ``ValueError`` with the parser's message.
     """
+    if too_deep(query):
+        raise QueryTooDeep(f"expected at most {MAX_OPERATORS} operators and parentheses")
     import promql_parser  # late: only some queries need it
 
     try:
@@ -23,4 +38,16 @@ def parse(query: str) -> tuple[ModuleType, Any]:
     except BaseException as error:
         if type(error).__name__ != _PANIC:
             raise
-        raise ValueError(str(error)) from None  # "up offset Inf", "up[1e30]": a duration out of all bounds
+        raise ValueError(str(error)) from None  # "up offset Inf", "up[1e30]": a duration out of range
+
+
+def without_strings(query: str) -> str:
+    """The query without its strings and comments, whose brackets and operators do not count."""
+    return _STRINGS.sub(" ", query)
+
+
+def too_deep(query: str) -> bool:
+    """Whether the parser might recurse too deep."""
+    return len(query) > MAX_OPERATORS and (
+        len(_OPERATOR.findall(_MATCHERS.sub("", without_strings(query)))) > MAX_OPERATORS
+    )

@@ -1,4 +1,4 @@
-"""From what a server answers to what the judge compares, made sample by sample as the judge asks for them."""
+"""From a server's series to the samples that are judged, made one by one while they are judged."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from decimal import Decimal
 from math import inf, isfinite, nan
 
 from candy_core import Sample
-from candy_kit_promql.stretch import Reduce
+from candy_kit_promql.time_range import Reduce
 from candy_kit_promql.wire import (
     HistogramPoint,
+    MatrixSeries,
     Point,
     Series,
-    Track,
     read_histogram_points,
     read_labels,
     read_points,
@@ -20,11 +20,11 @@ from candy_kit_promql.wire import (
 
 
 class BadSampleError(ValueError):
-    """A sample that is none: no point, or a text that is no number."""
+    """A sample without a point, or whose text is not a number."""
 
 
 def instance_of(labels: Mapping[str, str], label: str) -> str:
-    """How a series is called: by ``label``, else by its remaining labels in sorted order, ``""`` if it has none."""
+    """The name of a series: its ``label``, else all its labels in sorted order, ``""`` if it has none."""
     name = labels.get(label)
     if name:
         return name
@@ -43,19 +43,19 @@ def vector_samples(vector: Iterable[Series], label: str) -> Iterator[Sample]:
             raise BadSampleError("a series has neither value nor histogram")
 
 
-def matrix_samples(matrix: Iterable[Track], label: str, reduce: Reduce, until: float = inf) -> Iterator[Sample]:
+def matrix_samples(matrix: Iterable[MatrixSeries], label: str, reduce: Reduce, until: float = inf) -> Iterator[Sample]:
     """A sample of every series of a matrix: its points up to ``until`` (Unix seconds), reduced to one value.
 
-    ``last``, ``min`` and ``max`` keep the server's own text. NaN among the points makes NaN of all but ``last`` and
-    ``count``: it is within nothing. A native histogram among them does too.
+    ``last``, ``min`` and ``max`` keep the server's own text. With a NaN or a native histogram among the points every
+    reduction but ``last`` and ``count`` gives NaN, which is within no threshold.
     """
-    for track in matrix:
-        instance = instance_of(read_labels(track.metric), label)
-        values, histograms = read_points(track.values), read_histogram_points(track.histograms)
+    for series in matrix:
+        instance = instance_of(read_labels(series.metric), label)
+        values, histograms = read_points(series.values), read_histogram_points(series.histograms)
         if not values and not histograms:
             raise BadSampleError("a series has neither values nor histograms")
-        _cut(values, until)
-        _cut(histograms, until)
+        _drop_after(values, until)
+        _drop_after(histograms, until)
         if not values and not histograms:
             continue
         if reduce is Reduce.COUNT:
@@ -72,7 +72,7 @@ def matrix_samples(matrix: Iterable[Track], label: str, reduce: Reduce, until: f
             yield _reduced(instance, values, reduce)
 
 
-def histograms_in(entries: Iterable[Series | Track]) -> int:
+def histograms_in(entries: Iterable[Series | MatrixSeries]) -> int:
     """How many of the series are native histograms."""
     return sum(
         1 for entry in entries if (entry.histogram if isinstance(entry, Series) else len(bytes(entry.histograms)) > 2)
@@ -84,10 +84,10 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise BadSampleError("a value is no number") from None
+        raise BadSampleError("a value is not a number") from None
 
 
-def written(value: float) -> str:
+def format_value(value: float) -> str:
     """A computed value in the servers' spelling: shortest digits, no exponent."""
     if isfinite(value):
         text = repr(value)
@@ -95,7 +95,7 @@ def written(value: float) -> str:
     return "+Inf" if value == inf else "-Inf" if value == -inf else "NaN"
 
 
-def _cut(points: list[Point] | list[HistogramPoint], until: float) -> None:
+def _drop_after(points: list[Point] | list[HistogramPoint], until: float) -> None:
     while points and points[-1].time > until:
         points.pop()
 
@@ -108,12 +108,12 @@ def _histogram(instance: str, point: HistogramPoint) -> Sample:
 
 def _reduced(instance: str, points: list[Point], reduce: Reduce) -> Sample:
     numbers = [number(point.text) for point in points]
-    spoiled = next((point.text for point, value in zip(points, numbers, strict=True) if value != value), None)
-    if spoiled is not None:
-        return Sample(instance=instance, value=nan, text=spoiled)
+    not_a_number = next((point.text for point, value in zip(points, numbers, strict=True) if value != value), None)
+    if not_a_number is not None:
+        return Sample(instance=instance, value=nan, text=not_a_number)
     if reduce in (Reduce.MIN, Reduce.MAX):
         value = min(numbers) if reduce is Reduce.MIN else max(numbers)
         return Sample(instance=instance, value=value, text=points[numbers.index(value)].text)
     total = sum(numbers)
     value = total if reduce is Reduce.SUM else total / len(numbers)
-    return Sample(instance=instance, value=value, text=written(value))
+    return Sample(instance=instance, value=value, text=format_value(value))

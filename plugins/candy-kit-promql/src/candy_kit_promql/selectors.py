@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from candy_kit_promql.depth import too_deep
-from candy_kit_promql.parsing import parse
+from candy_kit_promql.parsing import parse_query
 
 if TYPE_CHECKING:
     import promql_parser
 
 LOOKBACK = 300.0
-"""Seconds for which a sample stands: Prometheus' default."""
+"""Seconds for which a sample counts: Prometheus' default."""
 
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _SETS = frozenset({"and", "unless"})
 _ABSENCE = frozenset({"absent", "absent_over_time"})
-_CHOOSING = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+_LIMITING = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 
 
 @frozen(kw_only=True)
 class Selector:
-    """One selector of a query. ``text`` has its matchers alone; times are in seconds.
+    """One selector of a query. ``text`` is its name and matchers; times are in seconds.
 
-    A sample counts for it from ``window`` before its instant on (``None``: an instant selector of the query itself,
-    which looks back as far as the server is set to); the instant is ``at``, or else the query's own, less ``offset``.
+    It selects samples of the last ``window`` before its instant (``None``: an instant selector of the query itself,
+    with the server's own lookback). The instant is ``at``, or else the query's own, less ``offset``.
     """
 
     text: str
@@ -37,13 +36,13 @@ class Selector:
     at: float | None = None
 
     def widened(self, seconds: float) -> Selector:
-        """The same, looked for in a stretch that is longer by ``seconds``, as a range query does."""
+        """The same with a window that is longer by ``seconds``, as in a range query."""
         if self.at is not None:
             return self
         return evolve(self, window=(LOOKBACK if self.window is None else self.window) + seconds)
 
     def expression(self) -> str:
-        """An instant vector in PromQL that is empty if and only if nothing is there for this selector."""
+        """An instant vector in PromQL that is empty if and only if the selector matches no samples."""
         window = "" if self.window is None else f"[{round(self.window * 1000)}ms]"
         offset = f" offset {round(self.offset * 1000)}ms" if self.offset else ""
         at = "" if self.at is None else f" @ {self.at:.3f}"
@@ -55,11 +54,10 @@ class Selector:
 class Selection:
     """What a query selects.
 
-    ``needed`` are the selectors, each once, whose absence may leave the result empty. Those under ``absent()`` and on
-    the right of ``unless`` are not among them: there, nothing is what is hoped for; ``optional`` tells that there are
-    such.
-    ``filters``: the query has an operator that may drop series (a comparison without ``bool``, ``and``, ``unless``,
-    ``absent``, ``topk`` …). ``subqueries``: whose samples Prometheus does not always count.
+    ``needed`` are the selectors, each once, whose absence may leave the result empty. ``optional``: there are others,
+    under ``absent()`` or on the right of ``unless``, where no series is the desired state. ``filters``: the query has
+    an operator that may drop series (a comparison without ``bool``, ``and``, ``unless``, ``absent``, ``topk`` …).
+    ``subqueries``: it has subqueries, whose samples Prometheus does not always count.
     """
 
     needed: tuple[Selector, ...] = ()
@@ -73,38 +71,25 @@ class Selection:
 
 
 def selection_of(query: str) -> Selection | None:
-    """Take a query apart; ``None`` where that cannot be done: another dialect, a newer syntax, too long a query."""
-    found = parsed(query)
-    if found is None:
-        return None
-    parser, tree = found
+    """The selectors of a query; ``None`` if it cannot be parsed: another dialect, a newer syntax, too long a query."""
     try:
+        parser, tree = parse_query(query)
         walk = _Walk(parser)
-        walk.visit(tree, _Place())
-    except (ValueError, TypeError, OverflowError, _NotUnderstoodError):
+        walk.visit(tree, _Context())
+    except (ValueError, TypeError, OverflowError, _UnknownNodeError):
         return None
     return Selection(
         needed=tuple(walk.needed), optional=walk.optional, filters=walk.filters, subqueries=walk.subqueries
     )
 
 
-def parsed(query: str) -> tuple[Any, Any] | None:
-    """The parser's module, and the query as its tree; ``None`` where it is not understood, or too long a chain."""
-    if too_deep(query):
-        return None
-    try:
-        return parse(query)
-    except ValueError:
-        return None
-
-
-class _NotUnderstoodError(Exception):
-    """A node that this module does not know."""
+class _UnknownNodeError(Exception):
+    """The query has a node of an unknown kind."""
 
 
 @frozen(kw_only=True)
-class _Place:
-    """Where in the query a node stands: within subqueries that reach ``window`` back, from ``offset`` ago."""
+class _Context:
+    """What surrounds a node: subqueries that reach ``window`` back, from ``offset`` ago, and optional operands."""
 
     optional: bool = False
     window: float | None = None
@@ -119,61 +104,61 @@ class _Walk:
     filters: bool = False
     subqueries: bool = False
 
-    def visit(self, node: Any, place: _Place) -> None:
+    def visit(self, node: Any, context: _Context) -> None:
         parser = self.parser
         match node:
             case parser.NumberLiteral() | parser.StringLiteral() | None:
                 pass
             case parser.ParenExpr() | parser.UnaryExpr():
-                self.visit(node.expr, place)
+                self.visit(node.expr, context)
             case parser.VectorSelector():
-                self.select(node, None, place)
+                self.select(node, None, context)
             case parser.MatrixSelector():
-                self.select(node.vector_selector, node.range.total_seconds(), place)
+                self.select(node.vector_selector, node.range.total_seconds(), context)
             case parser.AggregateExpr():
-                self.filters |= str(node.op) in _CHOOSING
-                self.visit(node.param, place)
-                self.visit(node.expr, place)
+                self.filters |= str(node.op) in _LIMITING
+                self.visit(node.param, context)
+                self.visit(node.expr, context)
             case parser.Call():
                 absence = node.func.name in _ABSENCE
                 self.filters |= absence
                 for argument in node.args:
-                    self.visit(argument, evolve(place, optional=place.optional or absence))
+                    self.visit(argument, evolve(context, optional=context.optional or absence))
             case parser.BinaryExpr():
-                self.binary(node, place)
+                self.binary(node, context)
             case parser.SubqueryExpr():
-                self.subquery(node, place)
+                self.subquery(node, context)
             case _:
-                raise _NotUnderstoodError
+                raise _UnknownNodeError
 
-    def binary(self, node: promql_parser.BinaryExpr, place: _Place) -> None:
+    def binary(self, node: promql_parser.BinaryExpr, context: _Context) -> None:
         operator = str(node.op)
         returns_bool = node.modifier is not None and node.modifier.return_bool
         self.filters |= operator in _SETS or (operator in _COMPARISONS and not returns_bool)
-        self.visit(node.lhs, place)
-        self.visit(node.rhs, evolve(place, optional=True) if operator == "unless" else place)
+        self.visit(node.lhs, context)
+        self.visit(node.rhs, evolve(context, optional=True) if operator == "unless" else context)
 
-    def subquery(self, node: promql_parser.SubqueryExpr, place: _Place) -> None:
+    def subquery(self, node: promql_parser.SubqueryExpr, context: _Context) -> None:
         if node.at is not None or node.range is None:
-            raise _NotUnderstoodError
+            raise _UnknownNodeError
         self.subqueries = True
         offset = node.offset.total_seconds() if node.offset is not None else 0.0
-        window = (place.window or 0.0) + node.range.total_seconds()
-        self.visit(node.expr, evolve(place, window=window, offset=place.offset + offset))
+        window = (context.window or 0.0) + node.range.total_seconds()
+        self.visit(node.expr, evolve(context, window=window, offset=context.offset + offset))
 
-    def select(self, node: promql_parser.VectorSelector, window: float | None, place: _Place) -> None:
-        if place.optional:
+    def select(self, node: promql_parser.VectorSelector, window: float | None, context: _Context) -> None:
+        if context.optional:
             self.optional = True
             return
         if node.matchers.or_matchers:
-            raise _NotUnderstoodError
+            raise _UnknownNodeError
         at = None
         if node.at is not None and node.at.at is not None:
             at = node.at.at.timestamp()
         offset = node.offset.total_seconds() if node.offset is not None else 0.0
-        if place.window is not None and at is None:
-            window = place.window + (LOOKBACK if window is None else window)
-            offset += place.offset
+        if context.window is not None and at is None:
+            window = context.window + (LOOKBACK if window is None else window)
+            offset += context.offset
         self.needed[Selector(text=_text(node), window=window, offset=offset, at=at)] = None
 
 
@@ -189,5 +174,5 @@ def _text(node: promql_parser.VectorSelector) -> str:
 def _sign(matcher: str) -> str:
     signs = re.match(r"[^=!]*(=~|!~|!=|=)", matcher)
     if signs is None:
-        raise _NotUnderstoodError
+        raise _UnknownNodeError
     return signs[1]

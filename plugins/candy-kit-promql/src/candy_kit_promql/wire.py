@@ -1,8 +1,8 @@
-"""The answers of Prometheus' query API, read into records that weigh little.
+"""The answers of Prometheus' query API, read into records that take little memory.
 
-Labels stay as the bytes of the answer until somebody asks for them, so that 200 000 series cost 45 MB and not 200.
-Unknown keys are passed over; a value of the wrong type raises :class:`msgspec.ValidationError`, and anything else that
-cannot be read one of :data:`UNREADABLE`.
+Labels stay as the bytes of the answer until they are needed, so that 200 000 series take 45 MB instead of 200. Unknown
+keys are ignored; a value of the wrong type raises :class:`msgspec.ValidationError`, any other unreadable input one of
+:data:`UNREADABLE`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgspec import MsgspecError, Raw, Struct, json
 Buffer: TypeAlias = bytes | bytearray
 
 UNREADABLE = (MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a reader raises for bytes that are not JSON, not UTF-8, nested without measure, or of another shape."""
+"""What a reader raises for bytes that are not JSON, not UTF-8, nested too deep, or of another shape."""
 
 _NULL = Raw(b"null")
 _NONE = Raw(b"[]")
 
 
 class Point(Struct, array_like=True, gc=False):
-    """``[1795414862.209, "1"]``: Unix seconds, and the value in the server's own words."""
+    """``[1795414862.209, "1"]``: Unix seconds, and the value as the server's own text."""
 
     time: float
     text: str
@@ -49,16 +49,16 @@ class Series(Struct, gc=False):
     histogram: HistogramPoint | None = None
 
 
-class Track(Struct, gc=False):
-    """One entry of a ``matrix``: a series through time. Its points are read when it is judged, and then let go."""
+class MatrixSeries(Struct, gc=False):
+    """One entry of a ``matrix``: a series over time. Its points are read when it is judged, and not kept."""
 
     metric: Raw
     values: Raw = _NONE
     histograms: Raw = _NONE
 
 
-class Data(Struct, gc=False):
-    """What a query found. ``result`` is read once ``resultType`` is known, whichever of them came first."""
+class QueryData(Struct, gc=False):
+    """The ``data`` of a query's answer. ``result`` is read once ``resultType`` is known, whichever came first."""
 
     resultType: str  # noqa: N815  # the server's spelling
     result: Raw
@@ -66,7 +66,7 @@ class Data(Struct, gc=False):
 
 
 class Reply(Struct, gc=False):
-    """The envelope of every answer. ``data`` is :class:`Data` for a query, a list for ``/api/v1/series``."""
+    """The envelope of every answer. ``data`` is :class:`QueryData` for a query, a list for ``/api/v1/series``."""
 
     status: str
     data: Raw = _NULL
@@ -78,12 +78,11 @@ class Reply(Struct, gc=False):
 
 
 read_reply = json.Decoder(Reply).decode
-read_data = json.Decoder(Data).decode
+read_data = json.Decoder(QueryData).decode
 read_vector = json.Decoder(list[Series]).decode
-read_matrix = json.Decoder(list[Track]).decode
+read_matrix = json.Decoder(list[MatrixSeries]).decode
 read_point = json.Decoder(Point).decode
 read_points = json.Decoder(list[Point]).decode
 read_histogram_points = json.Decoder(list[HistogramPoint]).decode
 read_warnings = json.Decoder(list[str] | None).decode
 read_labels = json.Decoder(dict[str, str]).decode
-read_labels_list = json.Decoder(list[dict[str, str]]).decode

@@ -2,21 +2,21 @@
 
 from candy_kit_rules.checker import RuleChecker, open_checker
 from candy_kit_rules.dialect import PROMETHEUS_RULES, VICTORIAMETRICS_RULES, RuleDialect
+from candy_kit_rules.expression_checks import check_by_parsing, check_by_past_query
 from candy_kit_rules.go_template import template_problem
-from candy_kit_rules.opinion import Opinion, RuleDatasource
-from candy_kit_rules.questions import ask_long_ago, ask_prometheus
 from candy_kit_rules.scalar import Scalar
+from candy_kit_rules.server_check import RuleDatasource, ServerCheck
 
 __all__ = [
     "PROMETHEUS_RULES",
     "VICTORIAMETRICS_RULES",
-    "Opinion",
     "RuleChecker",
     "RuleDatasource",
     "RuleDialect",
     "Scalar",
-    "ask_long_ago",
-    "ask_prometheus",
+    "ServerCheck",
+    "check_by_parsing",
+    "check_by_past_query",
     "open_checker",
     "template_problem",
 ]

@@ -16,9 +16,9 @@ from candy_kit_rules.durations import (
 from candy_kit_rules.expressions import bracket_problem, promql_problem
 
 ExpressionProblem = Callable[[str, bool], str | None]
-"""What is wrong with an expression as far as can be told here, or ``None``; and whether a server has accepted it."""
+"""From an expression, and whether a server has accepted it, to what is wrong with it, or ``None``."""
 
-_BOTH = frozenset(
+_COMMON = frozenset(
     {
         "args", "externalURL", "first", "humanize", "humanize1024", "humanizeDuration", "humanizePercentage",
         "humanizeTimestamp", "label", "match", "now", "parseDuration", "pathPrefix", "query", "reReplaceAll",
@@ -32,10 +32,10 @@ _BOTH = frozenset(
 class RuleDialect:
     """One kind of rule file.
 
-    ``functions`` and ``variables`` are what its templates know beside Go's own: those of every version, since a newer
-    server than ours is no mistake of the rule's. ``record_name`` is what a recording rule may be called.
-    ``rule_durations`` and ``group_durations`` are the fields that hold durations. ``expression`` is ``None`` where only
-    a server can tell. ``same_expression``: two rules are one and the same only if their expressions are, too.
+    ``functions`` and ``variables`` are those of its templates besides Go's own, of all versions: a rule may be for a
+    newer server than ours. ``record_name`` is the pattern for a recording rule's name. ``rule_durations`` and
+    ``group_durations`` are the fields that hold durations. ``expression`` is ``None`` if only a server can check one.
+    ``same_expression``: rules with the same name and labels are duplicates only if their expressions are the same too.
     """
 
     name: str
@@ -47,23 +47,23 @@ class RuleDialect:
     expression: ExpressionProblem | None = None
     same_expression: bool = False
     query_kinds: Collection[str] = Factory(lambda: ("",))
-    """Values of a group's ``type`` whose expressions are PromQL or MetricsQL; a server is asked about no others."""
+    """Values of a group's ``type`` whose expressions are PromQL or MetricsQL; others are not checked."""
 
 
 PROMETHEUS_RULES = RuleDialect(
     name="Prometheus",
-    functions=_BOTH | {"graphLink", "tableLink", "toDuration", "urlQueryEscape"},
+    functions=_COMMON | {"graphLink", "tableLink", "toDuration", "urlQueryEscape"},
     variables=("$labels", "$externalLabels", "$externalURL", "$value"),
     record_name=re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*"),
     rule_durations={"for": prometheus_duration_problem, "keep_firing_for": prometheus_duration_problem},
     group_durations={"interval": prometheus_duration_problem, "query_offset": prometheus_duration_problem},
     expression=promql_problem,
 )
-"""As Prometheus' ``rulefmt`` reads them, and the operator before it."""
+"""As read by Prometheus' ``rulefmt``, and by the operator."""
 
 VICTORIAMETRICS_RULES = RuleDialect(
     name="VictoriaMetrics",
-    functions=_BOTH
+    functions=_COMMON
     | {
         "crlfEscape", "htmlEscape", "jsonEscape", "parseDurationTime", "pathEscape", "queryEscape", "quotesEscape",
     },
@@ -82,4 +82,4 @@ VICTORIAMETRICS_RULES = RuleDialect(
     same_expression=True,
     query_kinds=("", "prometheus"),
 )  # fmt: skip
-"""As vmalert reads them. Of MetricsQL only brackets are looked at: a parser of PromQL would refuse what is right."""
+"""As read by vmalert. Of MetricsQL only brackets are checked: a parser of PromQL would reject valid expressions."""

@@ -18,7 +18,7 @@ _NANOSECONDS = {
     "ms": 1_000_000,
 }
 _LONGEST = 2**63 - 1
-"""Nanoseconds that Prometheus can count: some 292 years."""
+"""The most nanoseconds that Prometheus can represent: about 292 years."""
 
 _PROMETHEUS = re.compile("".join(rf"(?:([0-9]+){unit})?" for unit in _NANOSECONDS))
 _METRICSQL = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ms|[smhdwyi]))+|[0-9]+(?:\.[0-9]*)?")
@@ -26,7 +26,7 @@ _LONGEST_TEXT = 100
 
 
 def prometheus_duration_problem(text: str) -> str | None:
-    """Prometheus: whole numbers, units from ``y`` to ``ms`` in this order and each once; ``0`` needs no unit."""
+    """For Prometheus: whole numbers, units from ``y`` to ``ms`` in this order and each once; ``0`` needs no unit."""
     if text == "0":
         return None
     match = _PROMETHEUS.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
@@ -42,7 +42,7 @@ def prometheus_duration_problem(text: str) -> str | None:
 
 
 def victoriametrics_duration_problem(text: str) -> str | None:
-    """VictoriaMetrics: fractions too, units in any order and in capitals too (but ``M``), a plain number of seconds."""
+    """For VictoriaMetrics: also fractions, units in any order and in capitals (but ``M``), and a number of seconds."""
     lowered = "".join(letter if letter == "M" else letter.lower() for letter in text)
     if len(text) > _LONGEST_TEXT or not _METRICSQL.fullmatch(lowered):
         return "expected a duration as VictoriaMetrics writes it, such as 5m, 1.5h or 30 (seconds)"
@@ -50,15 +50,15 @@ def victoriametrics_duration_problem(text: str) -> str | None:
 
 
 def victoriametrics_offset_problem(text: str) -> str | None:
-    """As :func:`victoriametrics_duration_problem`; it may be negative."""
+    """As :func:`victoriametrics_duration_problem`, for durations that may be negative."""
     return victoriametrics_duration_problem(text.removeprefix("-"))
 
 
 def victoriametrics_seconds(text: str) -> float:
-    """The seconds of a duration in which :func:`victoriametrics_offset_problem` finds nothing wrong; ``i`` counts 0."""
+    """The seconds of a duration that :func:`victoriametrics_offset_problem` accepts; the unit ``i`` counts as 0."""
     sign = -1.0 if text.startswith("-") else 1.0
     lowered = text.removeprefix("-").lower()
     if lowered[-1:] in set("0123456789."):
         return sign * float(lowered)
-    parts = re.findall(r"([0-9.]+)([a-z]+)", lowered)
-    return sign * sum(float(count) * _NANOSECONDS.get(unit, 0) / 1e9 for count, unit in parts)
+    terms = re.findall(r"([0-9.]+)([a-z]+)", lowered)
+    return sign * sum(float(count) * _NANOSECONDS.get(unit, 0) / 1e9 for count, unit in terms)

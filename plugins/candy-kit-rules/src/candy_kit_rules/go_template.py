@@ -1,7 +1,6 @@
 """Whether a Go template (``text/template``) parses: the grammar of actions, pipelines and control structures.
 
-What a template finds when it is executed (a field that is not there, a function's wrong argument) is not looked at: Go
-tells that only then, too.
+Errors of its execution (a field that does not exist, a wrong argument) are not found: Go too finds them only then.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ GO_FUNCTIONS = frozenset(
         "or", "print", "printf", "println", "slice", "urlquery",
     }
 )  # fmt: skip
-"""What every Go template can call."""
+"""The functions that every Go template can call."""
 
 MAX_NESTING = 100
-"""Parentheses and control structures within each other; Go's own bound is far beyond what anybody writes."""
+"""Nested parentheses and control structures; Go's own bound is far beyond any real template."""
 
 _OPERANDS = frozenset(
     {
@@ -29,14 +28,14 @@ _OPERANDS = frozenset(
     }
 )  # fmt: skip
 _LITERALS = frozenset({Kind.BOOL, Kind.CHARACTER, Kind.DOT, Kind.NIL, Kind.NUMBER, Kind.STRING})
-"""Operands behind which no ``.field`` may stand, and which are nothing to pipe a value into."""
+"""Operands that no ``.field`` may follow, and that no value can be piped into."""
 
 
 def template_problem(template: str, functions: Collection[str], variables: Collection[str]) -> str | None:
     """What is wrong with a template, or ``None``.
 
-    ``functions`` are those that may be called beside Go's own, ``variables`` those that are there from the start, with
-    their dollar.
+    ``functions`` are those that may be called besides Go's own, ``variables`` those that are predefined, with their
+    dollar sign.
     """
     if "{{" not in template:
         return None
@@ -49,10 +48,10 @@ def template_problem(template: str, functions: Collection[str], variables: Colle
 
 
 class _Parser:
-    """One pass over the words, two of which are looked at in advance."""
+    """One pass over the tokens, with a lookahead of up to three."""
 
     def __init__(self, template: str, functions: Collection[str], variables: Collection[str]) -> None:
-        self._words: Iterator[Token] = tokens(template)
+        self._tokens: Iterator[Token] = tokens(template)
         self._ahead: list[Token] = []
         self._functions = functions
         self._variables = ["$", *variables]
@@ -67,36 +66,36 @@ class _Parser:
                 self._next()
                 continue
             self._next()
-            word = self._next_word()
-            if word.kind is Kind.KEYWORD and word.text == "define":
+            token = self._next_nonspace()
+            if token.kind is Kind.KEYWORD and token.text == "define":
                 self._define()
-            elif ended := self._action(word):
+            elif ended := self._action(token):
                 self._fail(f"unexpected {ended}")
 
-    # Words
+    # Tokens
 
-    def _peek(self, places: int = 1) -> Token:
-        while len(self._ahead) < places:
-            self._ahead.append(next(self._words))
-        return self._ahead[places - 1]
+    def _peek(self, distance: int = 1) -> Token:
+        while len(self._ahead) < distance:
+            self._ahead.append(next(self._tokens))
+        return self._ahead[distance - 1]
 
     def _next(self) -> Token:
         self._at = self._peek()
         self._ahead.pop(0)
         return self._at
 
-    def _next_word(self) -> Token:
+    def _next_nonspace(self) -> Token:
         while (token := self._next()).kind is Kind.SPACE:
             pass
         return token
 
-    def _peek_word(self) -> Token:
+    def _peek_nonspace(self) -> Token:
         while self._peek().kind is Kind.SPACE:
             self._next()
         return self._peek()
 
     def _expect(self, kind: Kind, context: str) -> Token:
-        token = self._next_word()
+        token = self._next_nonspace()
         if token.kind is not kind:
             self._fail(f"unexpected {token} in {context}")
         return token
@@ -115,18 +114,18 @@ class _Parser:
     # Structures
 
     def _list(self, context: str) -> str:
-        """Everything up to ``end`` or ``else``, which is consumed and given; the delimiter behind ``else`` is left."""
+        """Everything up to ``end`` or ``else``, which is consumed and returned; the delimiter after ``else`` is not."""
         while (token := self._next()).kind is not Kind.END:
             if token.kind is Kind.TEXT:
                 continue
-            if ended := self._action(self._next_word()):
+            if ended := self._action(self._next_nonspace()):
                 return ended
         self._fail(f"{context} has no end")
         raise AssertionError
 
-    def _action(self, word: Token) -> str | None:
-        """One action whose first word was read; ``"{{end}}"`` or ``"{{else}}"`` if it was one of these."""
-        keyword = word.text if word.kind is Kind.KEYWORD else ""
+    def _action(self, first: Token) -> str | None:
+        """One action from its first token, which was read; returns ``"{{end}}"`` or ``"{{else}}"`` for one of these."""
+        keyword = first.text if first.kind is Kind.KEYWORD else ""
         match keyword:
             case "end":
                 self._expect(Kind.RIGHT, "end")
@@ -141,7 +140,7 @@ class _Parser:
                 self._body("block clause")
             case "template":
                 self._expect(Kind.STRING, "template clause")
-                if self._peek_word().kind is Kind.RIGHT:
+                if self._peek_nonspace().kind is Kind.RIGHT:
                     self._next()
                 else:
                     self._pipeline("template clause", Kind.RIGHT)
@@ -150,7 +149,7 @@ class _Parser:
                 if not self._loops:
                     self._fail(f"{{{{{keyword}}}}} outside {{{{range}}}}")
             case _:
-                self._ahead.insert(0, word)
+                self._ahead.insert(0, first)
                 self._pipeline("command", Kind.RIGHT)
         return None
 
@@ -160,7 +159,7 @@ class _Parser:
         self._body("define clause")
 
     def _body(self, context: str) -> None:
-        """A template of its own: it has no variables but ``$``."""
+        """A separate template, whose only variable is ``$``."""
         variables, self._variables = self._variables, ["$"]
         loops, self._loops = self._loops, 0
         with self._deeper():
@@ -180,10 +179,10 @@ class _Parser:
         del self._variables[known:]
 
     def _else(self, keyword: str) -> None:
-        follows = self._peek_word()
+        follows = self._peek_nonspace()
         if keyword != "range" and follows.kind is Kind.KEYWORD and follows.text == keyword:
             self._next()
-            self._control(keyword)  # {{else if}}: the one {{end}} is for both
+            self._control(keyword)  # {{else if}}: both share one {{end}}
             return
         self._expect(Kind.RIGHT, "else")
         if self._list(f"{{{{{keyword}}}}}") != "{{end}}":
@@ -194,7 +193,7 @@ class _Parser:
     def _pipeline(self, context: str, end: Kind) -> None:
         self._declarations(context)
         stages = 0
-        while (token := self._peek_word()).kind is not end:
+        while (token := self._peek_nonspace()).kind is not end:
             if token.kind not in _OPERANDS:
                 self._next()
                 self._fail(f"unexpected {token} in {context}")
@@ -209,26 +208,25 @@ class _Parser:
     def _declarations(self, context: str) -> None:
         """``$x := …``, ``$x = …``, and ``$i, $x := …`` of a range."""
         count = 0
-        while self._peek_word().kind is Kind.VARIABLE:
-            behind = 2 if self._peek(2).kind is not Kind.SPACE else 3
-            sign = self._peek(behind)
+        while self._peek_nonspace().kind is Kind.VARIABLE:
+            sign = self._peek(2 if self._peek(2).kind is not Kind.SPACE else 3)
             if sign.kind not in (Kind.ASSIGN, Kind.DECLARE, Kind.COMMA):
                 return
-            self._variables.append(self._next_word().text)
-            self._next_word()
+            self._variables.append(self._next_nonspace().text)
+            self._next_nonspace()
             count += 1
             if sign.kind is not Kind.COMMA:
                 return
             if context != "range" or count > 1:
                 self._fail(f"too many declarations in {context}")
-            if self._peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
+            if self._peek_nonspace().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
                 self._fail("range can only initialize variables")
 
     def _command(self) -> Kind:
-        """Operands with spaces between them, up to a pipe (consumed) or an end (left); gives the first one's kind."""
+        """Operands separated by spaces, up to a pipe (consumed) or an end (not consumed); gives the first kind."""
         first: Kind | None = None
         while True:
-            self._peek_word()
+            self._peek_nonspace()
             kind = self._operand()
             first = first or kind
             token = self._peek()
@@ -246,7 +244,7 @@ class _Parser:
             return first
 
     def _operand(self) -> Kind | None:
-        """A term and the fields behind it; ``None`` where there is no term."""
+        """A term and the fields after it; ``None`` if there is no term."""
         kind = self._peek().kind
         if kind not in _OPERANDS:
             return None

@@ -1,4 +1,4 @@
-"""The words of a Go template (``text/template``): what stands between ``{{`` and ``}}``, taken apart."""
+"""The tokens of a Go template (``text/template``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import frozen
 
 
 class TemplateError(Exception):
-    """A template that Go would not parse; says why, in a sentence that ends with the line where there are several."""
+    """A template that Go would not parse: why not, and the line (from 1)."""
 
     def __init__(self, what: str, line: int) -> None:
         super().__init__(what)
@@ -19,7 +19,7 @@ class TemplateError(Exception):
 
 
 class Kind(Enum):
-    """Kinds of words, as Go's lexer tells them apart."""
+    """Kinds of tokens, as Go's lexer distinguishes them."""
 
     TEXT = auto()
     LEFT = auto()
@@ -47,7 +47,7 @@ class Kind(Enum):
 
 @frozen
 class Token:
-    """A word, as it is written, and the line (from 1) that it begins on."""
+    """A token, as it is written, and the line (from 1) where it begins."""
 
     kind: Kind
     text: str
@@ -78,7 +78,7 @@ _SINGLE = {"(": Kind.OPEN, ")": Kind.CLOSE, "|": Kind.PIPE, "=": Kind.ASSIGN, ",
 
 
 def tokens(template: str) -> Iterator[Token]:
-    """Every word of the template; raises :class:`TemplateError` at the first place where Go could not go on."""
+    """Every token of the template. Raises :class:`TemplateError` where Go's lexer would fail."""
     line = 1
     at = 0
     while True:
@@ -94,7 +94,7 @@ def tokens(template: str) -> Iterator[Token]:
             at = _after_comment(template, comment.end(), line)
         else:
             action = _Action(template, opening, line)
-            yield from action.words()
+            yield from action.tokens()
             at = action.at
         line += template.count("\n", opening, at)
 
@@ -110,7 +110,7 @@ def _after_comment(template: str, start: int, line: int) -> int:
 
 
 class _Action:
-    """One ``{{ … }}``; ``at`` is the place behind it once :meth:`words` has ended."""
+    """One ``{{ … }}``; ``at`` is the position after it once :meth:`tokens` has ended."""
 
     def __init__(self, template: str, start: int, line: int) -> None:
         self._template = template
@@ -119,8 +119,8 @@ class _Action:
         trimmed = template[start + 2 : start + 3] == "-" and template[start + 3 : start + 4] in tuple(_SPACES)
         self.at = start + (3 if trimmed else 2)
 
-    def words(self) -> Iterator[Token]:
-        """The words up to the closing delimiter, both delimiters among them."""
+    def tokens(self) -> Iterator[Token]:
+        """The tokens up to the closing delimiter, including both delimiters."""
         yield Token(Kind.LEFT, "{{", self._line)
         while True:
             if right := self._right():
@@ -129,20 +129,20 @@ class _Action:
                 self.at = right
                 yield Token(Kind.RIGHT, "}}", self._line)
                 return
-            token = self._word()
+            token = self._token_here()
             self.at += len(token.text)
             self._line += token.text.count("\n")
             yield token
 
     def _right(self) -> int | None:
-        """The place behind the closing delimiter, if it is here."""
+        """The position after the closing delimiter, if it is here."""
         if self._template.startswith("}}", self.at):
             return self.at + 2
         if self._template[self.at : self.at + 1] in tuple(_SPACES) and self._template.startswith("-}}", self.at + 1):
             return self.at + 4
         return None
 
-    def _word(self) -> Token:
+    def _token_here(self) -> Token:
         template, at = self._template, self.at
         letter = template[at : at + 1]
         if not letter:

@@ -1,14 +1,14 @@
-"""Texts that may be written as numbers."""
+"""Strings that may be written as numbers."""
 
 from __future__ import annotations
 
 
 class Scalar(str):
-    """A text that YAML or JSON may hold as a number: ``expr: 1`` is the expression ``1``, ``interval: 0`` is ``0``."""
+    """A string that may be a number in YAML or JSON: ``expr: 1`` is the expression ``1``, ``interval: 0`` is ``0``."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Scalar:
-        """Any text will do: what is wrong with it is found by whoever knows what it is for."""
+        """Accepts any text; the code that uses it checks it."""
         return cls(text)

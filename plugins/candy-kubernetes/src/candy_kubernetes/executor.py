@@ -1,4 +1,4 @@
-"""Runs items of the type ``kubernetes``: lists once what several items look at, and judges it for each."""
+"""Runs items of the type ``kubernetes``: items that check the same objects share one list of them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from candy_core import CandyError, Health, Item, Json, Outcome, PluginContext, Run
-from candy_kit_kube import Cluster, NoCluster, Surroundings, open_cluster
-from candy_kubernetes.checks import CHECKS, Resource, Survey
-from candy_kubernetes.judging import judged
+from candy_kit_kube import Cluster, Environment, NoCluster, open_cluster
+from candy_kubernetes.api_failures import api_failure
+from candy_kubernetes.checks import CHECKS, Resource, Scan
+from candy_kubernetes.judging import judge_findings
 from candy_kubernetes.listing import Listing
 from candy_kubernetes.params import KubernetesParams
-from candy_kubernetes.refusal import refused
 from candy_kubernetes.settings import KubernetesSettings
 
 CHECK_SECONDS = 3.0
-"""Less than the five that the core waits, so that a cluster which does not answer is named."""
+"""For a health check. The core waits for five, so that the message can name a cluster that does not respond."""
 
 
 class KubernetesExecutor:
-    """A ``BatchExecutor``. The items of a call look at the same objects."""
+    """A ``BatchExecutor``. All items of a call check the same objects."""
 
     def __init__(self, cluster: Cluster, limit: int) -> None:
         self._cluster = cluster
@@ -29,58 +29,58 @@ class KubernetesExecutor:
         self._seen = False
 
     async def run_batch(self, items: Sequence[Item[KubernetesParams]], run: Run) -> AsyncIterator[tuple[int, Outcome]]:
-        """List each kind of object once, and yield an outcome for each of ``items``."""
+        """List each kind of object once, and yield an outcome for each item."""
         check = CHECKS[items[0].params.check]
-        surveys: dict[Hashable, Survey] = {
-            _question(item.params): check.survey(item.params, run.time) for item in items
-        }
+        scans: dict[Hashable, Scan] = {_scan_key(item.params): check.scan(item.params, run.time) for item in items}
         for resource in check.resources:
-            if error := await self._look(resource, items[0].params, tuple(surveys.values())):
+            if error := await self._scan(resource, items[0].params, tuple(scans.values())):
                 for item in items:
                     yield (
                         item.index,
-                        refused(error, resource, item.params, run.locale, limit=self._limit, seen=self._seen),
+                        api_failure(error, resource, item.params, run.locale, limit=self._limit, seen=self._seen),
                     )
                 return
-        found = {question: survey.found() for question, survey in surveys.items()}
+        findings = {key: scan.findings() for key, scan in scans.items()}
         for item in items:
-            yield item.index, judged(check, item.params, found[_question(item.params)], run.locale)
+            yield item.index, judge_findings(check, item.params, findings[_scan_key(item.params)], run.locale)
 
     async def health(self) -> Health:
-        """Whether the cluster answers. Where there is none, nothing is wrong with the plugin."""
+        """Whether the cluster can be reached. Without a configured cluster the plugin is healthy."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._cluster.request("GET", "/version")
         except NoCluster as error:
             return Health(ok=not self._seen, detail=str(error))
         except TimeoutError:
-            return Health(ok=False, detail=f"the Kubernetes API gave no answer within {CHECK_SECONDS:g} s")
+            return Health(ok=False, detail=f"no response from the Kubernetes API within {CHECK_SECONDS:g} s")
         except CandyError as error:
             self._seen = True
             return Health(ok=False, detail=str(error))
         self._seen = True
         return Health(ok=True)
 
-    async def _look(self, resource: Resource, params: KubernetesParams, surveys: Sequence[Survey]) -> CandyError | None:
-        """Show every object to every survey; why that cannot be done."""
+    async def _scan(self, resource: Resource, params: KubernetesParams, scans: Sequence[Scan]) -> CandyError | None:
+        """Pass every object to every scan. Returns the error if the objects cannot be listed."""
         try:
-            async for things in self._listing.pages(resource, params.within(), params.label_selector.strip()):
+            async for objects in self._listing.pages(
+                resource, params.selected_namespace(), params.label_selector.strip()
+            ):
                 self._seen = True
-                await asyncio.to_thread(_show, resource, things, surveys)
+                await asyncio.to_thread(_inspect, resource, objects, scans)
         except CandyError as error:
             self._seen = self._seen or not isinstance(error, NoCluster)
             return error
         return None
 
 
-def _show(resource: Resource, things: Sequence[Mapping[str, Json]], surveys: Sequence[Survey]) -> None:
-    for survey in surveys:
-        for thing in things:
-            survey.see(resource, thing)
+def _inspect(resource: Resource, objects: Sequence[Mapping[str, Json]], scans: Sequence[Scan]) -> None:
+    for scan in scans:
+        for obj in objects:
+            scan.inspect(resource, obj)
 
 
-def _question(params: KubernetesParams) -> Hashable:
-    """Items with the same one see the same in the same objects, whatever their thresholds are."""
+def _scan_key(params: KubernetesParams) -> Hashable:
+    """Items with the same key have the same findings, whatever their thresholds are."""
     return (
         None if params.grace is None else params.grace.seconds,
         None if params.age is None else params.age.seconds,
@@ -92,8 +92,8 @@ def _question(params: KubernetesParams) -> Hashable:
 
 @asynccontextmanager
 async def open_executor(
-    context: PluginContext, settings: KubernetesSettings, surroundings: Surroundings | None = None
+    context: PluginContext, settings: KubernetesSettings, environment: Environment | None = None
 ) -> AsyncIterator[KubernetesExecutor]:
-    """Make the executor ready. A cluster is looked for at the first item, and again as long as there is none."""
-    async with open_cluster(context, settings, surroundings) as cluster:
+    """Open the executor. The cluster is searched for at the first item, and again until one is found."""
+    async with open_cluster(context, settings, environment) as cluster:
         yield KubernetesExecutor(cluster, context.limits.answer)

@@ -1,4 +1,4 @@
-"""From what a check has found to the outcome of an item (contract section 3)."""
+"""Judges the findings of a check by an item's thresholds (contract section 3)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from candy_kubernetes.params import KubernetesParams
 
 @frozen(kw_only=True)
 class Nouns:
-    """What a check's objects are called: one, several, and several at the beginning of a line."""
+    """The noun for a check's objects, in the singular and the plural."""
 
     one: str
     several: str
 
     @classmethod
     def of(cls, check: Check, locale: Locale) -> Nouns:
-        """In a language; Chinese has one form for both."""
+        """The nouns in a language; Chinese has one form for both."""
         one = texts.sentence(locale, check.noun)
         return cls(one=one, several=f"{one}s" if locale is Locale.EN else one)
 
     @property
     def heading(self) -> str:
-        """With a capital."""
+        """The plural, capitalized."""
         return self.several[:1].upper() + self.several[1:]
 
 
-def judged(check: Check, params: KubernetesParams, found: Findings, locale: Locale) -> Outcome:
-    """Compare the number of offenders with an item's thresholds, and name them.
+def judge_findings(check: Check, params: KubernetesParams, found: Findings, locale: Locale) -> Outcome:
+    """Compare the number of offenders with an item's thresholds, and name the offenders.
 
-    The sentences are those of metric items, with the check's noun for the node: their ``{v}`` is the number of
-    offenders, and their ``{inst}`` the worst one.
+    The sentences are those of metric items, with the check's noun in place of the node: ``{v}`` is the number of
+    offenders, and ``{inst}`` the worst one.
     """
     nouns = Nouns.of(check, locale)
     worst = found.worst()
@@ -61,7 +61,7 @@ def judged(check: Check, params: KubernetesParams, found: Findings, locale: Loca
 
 
 def _breach(params: KubernetesParams, count: int) -> tuple[ItemStatus, Threshold, Breach] | None:
-    """The graver of the thresholds that a number breaches, and on which side."""
+    """The status for the number, the threshold that it breaches, and on which side; critical takes precedence."""
     for limit, status in ((params.critical, ItemStatus.CRITICAL), (params.threshold, ItemStatus.WARNING)):
         if limit is not None and (side := limit.breach(count)) is not None:
             return status, limit, side
@@ -71,7 +71,7 @@ def _breach(params: KubernetesParams, count: int) -> tuple[ItemStatus, Threshold
 def _breached(nouns: Nouns, worst: list[Offender], count: int, limit: Threshold, side: Breach, locale: Locale) -> str:
     value = f"{count:.2f}"
     below, other = side is Breach.BELOW, side is Breach.OTHER
-    if not worst:  # there is nobody to be named
+    if not worst:  # no offender to name
         msgid = "The value {v} is below the threshold {t}" if below else "The value {v} breaches the threshold {t}"
     elif count == 1:
         msgid = "The value {v} of {noun} {inst} exceeds the threshold {t}"
@@ -99,7 +99,7 @@ def _core(locale: Locale, msgid: str, nouns: Nouns, limit: Threshold, **values: 
 
 
 def _nothing(nouns: Nouns, params: KubernetesParams, locale: Locale) -> str:
-    namespace, selector = params.within(), params.label_selector.strip()
+    namespace, selector = params.selected_namespace(), params.label_selector.strip()
     if selector:
         msgid = texts.NOTHING_SELECTED_IN if namespace else texts.NOTHING_SELECTED
     else:
@@ -108,9 +108,9 @@ def _nothing(nouns: Nouns, params: KubernetesParams, locale: Locale) -> str:
 
 
 def head_of(params: KubernetesParams) -> list[str]:
-    """The first lines of ``details``: what was looked at."""
+    """The first lines of ``details``: what was checked."""
     head = [f"Check: {params.check}"]
-    if namespace := params.within():
+    if namespace := params.selected_namespace():
         head.append(f"Namespace: {namespace}")
     if selector := params.label_selector.strip():
         head.append(f"Label Selector: {selector}")
@@ -121,7 +121,7 @@ def _details(params: KubernetesParams, found: Findings, worst: list[Offender], h
     head = "\n".join([*head_of(params), f"Total: {found.total}"])
     if not worst:
         return head
-    lines = [heading, *(offender.told(locale) for offender in worst)]
+    lines = [heading, *(offender.text(locale) for offender in worst)]
     if found.count > MAX_NAMED:
         lines.append(sentence(locale, "and {n} more", n=found.count - MAX_NAMED))
     return "\n\n".join([head, "\n".join(lines)])

@@ -1,7 +1,7 @@
-"""Every object of one kind, page by page.
+"""Lists all objects of one kind, page by page.
 
-Lists are asked for without ``resourceVersion``: with ``0`` the API server would answer from its cache, and all at once,
-whatever the limit (Kubernetes API concepts, "Retrieving large results sets in chunks").
+Lists are requested without ``resourceVersion``: with ``0`` the API server would return the whole list from its cache
+and ignore the limit (Kubernetes API concepts, "Retrieving large results sets in chunks").
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ from typing import Any
 import msgspec
 
 from candy_core import CandyError, Json
-from candy_kit_kube import Cluster, MissingResource
-from candy_kit_kube.json_values import text
-from candy_kit_kube.paging import page
+from candy_kit_kube import Cluster, MissingResource, as_text, fetch_page
 from candy_kubernetes.checks import Resource
 from candy_kubernetes.page import Page
 
-PAGE = 500
-"""Objects asked for at once."""
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What reading an answer may raise: no JSON, another shape, no UTF-8, nested without end."""
+PAGE_SIZE = 500
+"""Objects in a page."""
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise: not JSON, another type, not UTF-8, nested too deeply."""
 
 
 class NotAList(CandyError):
-    """An answer that is no list of such objects. To take it for an empty one would be to say that all is well."""
+    """The response is not a list of such objects. Treating it as an empty list would hide every offender."""
 
 
 class Listing:
-    """Lists the objects of a cluster, and remembers which version of a resource it serves."""
+    """Lists objects of a cluster, and remembers which version of each resource it serves."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -39,19 +37,19 @@ class Listing:
     async def pages(
         self, resource: Resource, namespace: str | None, label_selector: str
     ) -> AsyncIterator[Sequence[Mapping[str, Json]]]:
-        """The objects of each page. Raises :class:`NotAList`, and otherwise as ``Cluster.pages``."""
+        """The objects of each page. Raises :class:`NotAList` and the errors of ``Cluster.pages``."""
         query = {}
         if resource.field_selector:
             query["fieldSelector"] = resource.field_selector
         if label_selector and resource.selected:
             query["labelSelector"] = label_selector
-        known = self._served.get(resource, resource.versions[0])
-        versions = [known, *(version for version in resource.versions if version != known)]
+        first = self._served.get(resource, resource.versions[0])
+        versions = [first, *(version for version in resource.versions if version != first)]
         for version in versions:
             try:
-                async for things in self._of_version(resource, version, namespace, query):
+                async for objects in self._of_version(resource, version, namespace, query):
                     self._served[resource] = version
-                    yield things
+                    yield objects
                 return
             except MissingResource:
                 if version == versions[-1]:
@@ -62,18 +60,20 @@ class Listing:
     ) -> AsyncIterator[Sequence[Mapping[str, Json]]]:
         decoder = self._decoders.setdefault(resource, msgspec.json.Decoder(resource.page))
 
-        async def ask(method: str, path: str, *, query: Mapping[str, str]) -> Page[Any]:
+        async def fetch(method: str, path: str, *, query: Mapping[str, str]) -> Page[Any]:
             try:
                 return decoder.decode(await self._cluster.fetch(method, path, query=query))
-            except _UNREADABLE as error:
-                raise NotAList(f"the Kubernetes API answers with no list of {resource.name}: {error}") from None
+            except _DECODE_ERRORS as error:
+                raise NotAList(
+                    f"the response of the Kubernetes API is not a list of {resource.name}: {error}"
+                ) from None
 
         token: str | None = None
         while True:
-            found = await page(ask, resource.path(version, namespace), query, PAGE, token)
-            if not found.kind.endswith("List") or found.items is msgspec.UNSET:
-                raise NotAList(f"the Kubernetes API answers with no list of {resource.name}")
-            yield found.items or ()
-            token = None if found.metadata is msgspec.UNSET else text(found.metadata.get("continue")) or None
+            page = await fetch_page(fetch, resource.path(version, namespace), query, PAGE_SIZE, token)
+            if not page.kind.endswith("List") or page.items is msgspec.UNSET:
+                raise NotAList(f"the response of the Kubernetes API is not a list of {resource.name}")
+            yield page.items or ()
+            token = None if page.metadata is msgspec.UNSET else as_text(page.metadata.get("continue")) or None
             if token is None:
                 return

@@ -1,4 +1,4 @@
-"""How many nodes there are, and how much of their CPU and memory is used."""
+"""The number of nodes, and the usage of their CPU and memory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any, Final, TypedDict
 from attrs import frozen
 
 from candy_core import Json
-from candy_kit_kube import Cluster
-from candy_kit_kube.json_values import elements, members, text
+from candy_kit_kube import Cluster, as_list, as_object, as_text
 from candy_kubernetes.checks import Resource
 from candy_kubernetes.checks.nodes import NODES
-from candy_kubernetes.checks.objects import metadata, number, status
+from candy_kubernetes.checks.objects import as_int, metadata, status
 from candy_kubernetes.listing import Listing
 from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.quantity import quantity
 
 
 class NodeMetric(TypedDict, total=False):
-    """What is looked at of a node's metrics."""
+    """The fields of a node's metrics that are read."""
 
     metadata: Metadata
     usage: Any
@@ -34,23 +33,23 @@ NODE_METRICS: Final = Resource(
     page=Page[NodeMetric],
     namespaced=False,
 )
-CAPACITY_EVERY: Final = 600.0
-"""Seconds after which the nodes' capacities are read again: a node is large, with its images, and seldom changes."""
+CAPACITY_SECONDS: Final = 600.0
+"""After how many seconds the nodes' capacities are read again: node objects are large and their capacity is stable."""
 
 
 @frozen
 class Amount:
-    """CPU in cores and memory in bytes; ``None`` where somebody did not say."""
+    """CPU in cores and memory in bytes; ``None`` if unknown."""
 
     cpu: float | None
     memory: float | None
 
 
 class NodeUsage:
-    """Reads the nodes' usage as the metrics server tells it, as a share of what the nodes have (``capacity``).
+    """Reads the nodes' usage from the metrics server, as a share of the nodes' ``capacity``.
 
-    Of the capacity and not of what pods may have of it (``allocatable``): what is used counts the whole node, and node
-    exporters reckon the same way. A node of which one of the two is not known is in neither sum.
+    The share is of the capacity, not of ``allocatable``: the usage is that of the whole node, and node exporters use
+    the capacity too. A node whose usage or capacity is unknown is left out of both sums.
     """
 
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,37 +60,37 @@ class NodeUsage:
         self._read_at = float("-inf")
 
     async def count(self) -> int | None:
-        """How many nodes there are; one of them is asked for, and how many there are besides."""
-        page = members(await self._cluster.request("GET", NODES.path("v1", None), query={"limit": "1"}))
+        """The number of nodes, from a page with one node and ``remainingItemCount``."""
+        page = as_object(await self._cluster.request("GET", NODES.path("v1", None), query={"limit": "1"}))
         if not isinstance(page.get("items"), list):
             return None
-        data = members(page.get("metadata"))
-        counted = len(elements(page.get("items"))) + number(data.get("remainingItemCount"))
-        if text(data.get("continue")) and not number(data.get("remainingItemCount")):
-            return len(await self._capacities())  # a server that does not count
+        data = as_object(page.get("metadata"))
+        counted = len(as_list(page.get("items"))) + as_int(data.get("remainingItemCount"))
+        if as_text(data.get("continue")) and not as_int(data.get("remainingItemCount")):
+            return len(await self._capacities())  # the server does not return remainingItemCount
         return counted
 
     async def read(self) -> tuple[float | None, float | None]:
-        """CPU and memory in percent. Raises as ``Cluster.pages``; ``MissingResource`` without a metrics server."""
+        """CPU and memory in percent. Raises as ``Cluster.pages`` does, ``MissingResource`` without a metrics server."""
         used = {
-            text(metadata(each).get("name")): _amount(members(each.get("usage")))
+            as_text(metadata(each).get("name")): _amount(as_object(each.get("usage")))
             async for page in self._listing.pages(NODE_METRICS, None, "")
             for each in page
         }
         if not used:
             return None, None
-        old = self._clock() - self._read_at >= CAPACITY_EVERY
-        if old or not used.keys() <= self._capacity.keys():
+        expired = self._clock() - self._read_at >= CAPACITY_SECONDS
+        if expired or not used.keys() <= self._capacity.keys():
             await self._capacities()
         pairs = [(amount, self._capacity[name]) for name, amount in used.items() if name in self._capacity]
         return (
-            _percent([(amount.cpu, whole.cpu) for amount, whole in pairs]),
-            _percent([(amount.memory, whole.memory) for amount, whole in pairs]),
+            _percent([(amount.cpu, capacity.cpu) for amount, capacity in pairs]),
+            _percent([(amount.memory, capacity.memory) for amount, capacity in pairs]),
         )
 
     async def _capacities(self) -> Mapping[str, Amount]:
         self._capacity = {
-            text(metadata(each).get("name")): _amount(members(status(each).get("capacity")))
+            as_text(metadata(each).get("name")): _amount(as_object(status(each).get("capacity")))
             async for page in self._listing.pages(NODES, None, "")
             for each in page
         }
@@ -99,13 +98,13 @@ class NodeUsage:
         return self._capacity
 
 
-def _amount(told: Mapping[str, Json]) -> Amount:
-    return Amount(quantity(told.get("cpu")), quantity(told.get("memory")))
+def _amount(quantities: Mapping[str, Json]) -> Amount:
+    return Amount(quantity(quantities.get("cpu")), quantity(quantities.get("memory")))
 
 
 def _percent(pairs: list[tuple[float | None, float | None]]) -> float | None:
-    known = [(part, whole) for part, whole in pairs if part is not None and whole is not None and whole > 0]
+    known = [(used, total) for used, total in pairs if used is not None and total is not None and total > 0]
     if not known:
         return None
-    share = 100 * sum(part for part, _ in known) / sum(whole for _, whole in known)
-    return round(min(max(share, 0.0), 100.0), 2)  # what is used is sampled, and may be a little more than there is
+    share = 100 * sum(used for used, _ in known) / sum(total for _, total in known)
+    return round(min(max(share, 0.0), 100.0), 2)  # the usage is sampled, and may slightly exceed the capacity

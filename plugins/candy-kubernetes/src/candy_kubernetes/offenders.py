@@ -1,8 +1,8 @@
-"""What a check has found: how much was looked at, and the worst of what is wrong with it."""
+"""The findings of a check: how many objects it inspected, and the worst offenders among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -11,59 +11,59 @@ from candy_core import Json, Locale
 from candy_kubernetes import texts
 
 MAX_NAMED: Final = 100
-"""How many ``details`` names before it only counts them (contract section 3)."""
-_KEPT: Final = 2000
-"""How many are kept until the worst of them are sorted out."""
-_WORDS: Final = 300
-"""Characters of somebody else's words."""
-_LINE: Final = 1000
-"""Characters of the line on one offender."""
+"""The most offenders that ``details`` names; the others are only counted (contract section 3)."""
+_BUFFER_SIZE: Final = 2000
+"""How many offenders are kept before all but the worst are dropped."""
+_MAX_VALUE: Final = 300
+"""Characters of a value that comes from the cluster."""
+_MAX_LINE: Final = 1000
+"""Characters of the line for one offender."""
 
 
-def _short(value: object, most: int = _WORDS) -> str:
-    """On one line, and not too long."""
+def _short(value: object, limit: int = _MAX_VALUE) -> str:
+    """The value on one line of at most ``limit`` characters."""
     text = " ".join(str(value).split())
-    return text if len(text) <= most else f"{text[:most]}…"
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _name(name: str) -> str:
-    return _short(name)  # what an event is about may have any name
+    return _short(name)  # the object of an event may have any name
 
 
 @frozen
-class Fault:
-    """One thing that is wrong: a sentence of :mod:`~candy_kubernetes.texts`, and what fills it."""
+class Issue:
+    """A problem of an object: a sentence of :mod:`~candy_kubernetes.texts`, and the values for it."""
 
     msgid: str
     values: Mapping[str, object] = field(factory=dict)
 
-    def told(self, locale: Locale) -> str:
-        """In words."""
+    def text(self, locale: Locale) -> str:
+        """The sentence in a language."""
         values = {name: _short(value) for name, value in self.values.items()}
         return texts.sentence(locale, self.msgid, **values)
 
 
-Told: TypeAlias = Fault | str
-"""A fault; or a text that is the same in every language."""
+IssueOrText: TypeAlias = Issue | str
+"""An issue, or a text that is the same in every language."""
 
 
 @frozen(kw_only=True)
 class Offender:
-    """Something that is not as it should be. The higher its ``gravity``, the worse; ``name`` is unique in a check."""
+    """An object with issues. ``name`` is unique in a check; a higher ``severity`` is worse."""
 
     name: str = field(converter=_name)
-    gravity: tuple[float, ...]
-    faults: tuple[Told, ...]
+    severity: tuple[float, ...]
+    issues: tuple[IssueOrText, ...]
 
-    def told(self, locale: Locale) -> str:
-        """One line."""
-        faults = "; ".join(_short(fault) if isinstance(fault, str) else fault.told(locale) for fault in self.faults)
-        return _short(f"{self.name} ({faults})", _LINE)
+    def text(self, locale: Locale) -> str:
+        """The name and the issues, on one line."""
+        issues = "; ".join(_short(issue) if isinstance(issue, str) else issue.text(locale) for issue in self.issues)
+        return _short(f"{self.name} ({issues})", _MAX_LINE)
 
 
 @define
 class Findings:
-    """Collects offenders, however many there are, in little memory."""
+    """Collects offenders, keeping only the worst in memory."""
 
     total: int = 0
     count: int = 0
@@ -71,21 +71,16 @@ class Findings:
     _kept: list[Offender] = field(factory=list)
 
     def add(self, offender: Offender) -> None:
-        """Count one more."""
+        """Count an offender."""
         self.count += 1
         self._kept.append(offender)
-        if len(self._kept) >= _KEPT:
+        if len(self._kept) >= _BUFFER_SIZE:
             self._kept = self.worst()
-
-    def extend(self, offenders: Iterable[Offender]) -> None:
-        """Count more of them."""
-        for offender in offenders:
-            self.add(offender)
 
     def tally(self, name: str, more: int = 1) -> None:
         """Add to one of the ``stats``."""
-        before = self.stats.get(name, 0)
-        self.stats[name] = (before if isinstance(before, int) else 0) + more
+        value = self.stats.get(name, 0)
+        self.stats[name] = (value if isinstance(value, int) else 0) + more
 
     def worst(self) -> list[Offender]:
         """At most :data:`MAX_NAMED`, worst first, ties by name."""
@@ -93,4 +88,4 @@ class Findings:
 
 
 def _order(offender: Offender) -> tuple[tuple[float, ...], str]:
-    return tuple(-gravity for gravity in offender.gravity), offender.name
+    return tuple(-severity for severity in offender.severity), offender.name

@@ -1,7 +1,7 @@
-"""One page of a list, read only as far as something looks at it.
+"""One page of a list, decoded only as far as a check needs it.
 
-A page of 500 pods is 500 000 values, of which a check wants 20 000. What a shape does not name is passed over without
-becoming an object of Python's: annotations, templates, a node's images, and the private key of a TLS secret.
+A page of 500 pods has 500 000 values, of which a check reads 20 000. Fields that a type does not name are skipped and
+never become Python objects: annotations, templates, a node's images, and the private key of a TLS secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PageMetadata = TypedDict("PageMetadata", {"continue": Any}, total=False)
 
 
 class Page(Struct, Generic[T], frozen=True):
-    """A list of objects of the shape ``T``; an empty one may be ``null``."""
+    """A list of objects of the type ``T``; the items of an empty one may be ``null``."""
 
     kind: str = ""
     metadata: PageMetadata | UnsetType = UNSET
@@ -24,7 +24,7 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class Metadata(TypedDict, total=False):
-    """What anything of an object's ``metadata`` is looked at for."""
+    """The fields of an object's ``metadata`` that are read."""
 
     name: Any
     namespace: Any

@@ -6,17 +6,16 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from attrs import frozen
-from msgspec import Meta
 
-from candy_core import ItemStatus, Mismatch, Threshold
+from candy_core import ItemStatus, Meta, Mismatch, Threshold
 from candy_kubernetes.span import Span
 
 ANY_OFFENDER: Final = Threshold.parse("0")
-"""More than none: who asks for offenders wants to hear of the first."""
+"""The default threshold: exceeded by a single offender."""
 
 
 class CheckName(StrEnum):
-    """What is looked at."""
+    """The available checks."""
 
     NODES = "nodes"
     PODS = "pods"
@@ -29,17 +28,17 @@ class CheckName(StrEnum):
 
 @frozen(kw_only=True)
 class KubernetesParams:
-    """What an item is told. ``check`` alone is required.
+    """An item's params. Only ``check`` is required.
 
-    ``namespace`` is one namespace, all of them where it is missing or empty; ``label_selector`` is Kubernetes' own
-    language (which ends, for an API server, at a U+0000: it would look at more than was meant). ``threshold`` and
-    ``critical`` are compared with the number of offenders; without ``threshold`` one is enough for a warning.
-    ``no_data`` is the status where there is nothing to check at all.
+    ``namespace`` is one namespace, all of them if it is missing or empty. ``label_selector`` has Kubernetes' syntax,
+    without U+0000: an API server would ignore everything after it. ``threshold`` and ``critical`` are compared with the
+    number of offenders; without ``threshold`` one is enough for a warning. ``no_data`` is the status if no object is
+    found.
 
-    The rest is for some checks alone, and ``None`` stands for the check's own default: ``grace`` (pods, volumes) is how
-    long an object may be on its way, ``restarts`` (pods) how many restarts are no offence yet, ``cordoned`` (nodes)
-    whether a node that was closed on purpose is one, ``age`` (events) how long an event counts, ``days``
-    (certificates) how many a certificate must be good for.
+    The others apply to some checks only, and ``None`` is the check's own default: ``grace`` (pods, volumes) is how long
+    an object may take to become ready, ``restarts`` (pods) how many restarts are allowed, ``cordoned`` (nodes) whether
+    a cordoned node is an offender, ``age`` (events) how long an event counts, ``days`` (certificates) how many days a
+    certificate must still be valid.
     """
 
     check: CheckName
@@ -55,18 +54,18 @@ class KubernetesParams:
     days: Annotated[float, Meta(ge=0, le=36500)] | None = None
 
     def __attrs_post_init__(self) -> None:
-        for name, checks in _OF_SOME.items():
+        for name, checks in _CHECKS_WITH.items():
             if getattr(self, name) is not None and self.check not in checks:
-                raise Mismatch(f"expected {name} beside the check {' or '.join(checks)} only")
+                raise Mismatch(f"expected {name} only with the check {' or '.join(checks)}")
         if self.namespace and self.check is CheckName.NODES:
-            raise Mismatch("expected no namespace beside the check nodes: nodes are in none")
+            raise Mismatch("expected no namespace with the check nodes: nodes have none")
 
-    def within(self) -> str | None:
-        """The namespace that is looked at; ``None`` for all of them."""
+    def selected_namespace(self) -> str | None:
+        """The namespace to check; ``None`` for all of them."""
         return self.namespace or None
 
 
-_OF_SOME: Final = {
+_CHECKS_WITH: Final = {
     "grace": (CheckName.PODS, CheckName.VOLUMES),
     "restarts": (CheckName.PODS,),
     "cordoned": (CheckName.NODES,),
@@ -76,5 +75,5 @@ _OF_SOME: Final = {
 
 
 def list_key(params: KubernetesParams) -> tuple[str, str | None, str]:
-    """Items of a task with the same key look at the same objects, which are listed once for all of them."""
-    return (params.check, params.within(), params.label_selector.strip())
+    """Items of a task with the same key check the same objects, which are listed once for all of them."""
+    return (params.check, params.selected_namespace(), params.label_selector.strip())

@@ -12,23 +12,23 @@ from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 
 MAX_CONCURRENT = 8
-"""Lists that are read at one time: each holds a page in memory, and costs the API server a look at its storage."""
+"""Lists that are read at one time: each keeps a page in memory, and makes the API server read from its storage."""
 
 
 def open_kubernetes(
     context: PluginContext, settings: KubernetesSettings
 ) -> AbstractAsyncContextManager[KubernetesExecutor]:
-    """Make the executor ready; nothing is connected before the first item."""
+    """Open the executor. Nothing is connected before the first item."""
     return open_executor(context, settings)
 
 
 def open_figures(context: PluginContext, settings: KubernetesSettings) -> AbstractAsyncContextManager[KubernetesProbe]:
-    """Make the probe ready; nothing is connected before the first reading."""
+    """Open the probe. Nothing is connected before the first reading."""
     return open_probe(context, settings)
 
 
 async def check(executor: KubernetesExecutor) -> Health:
-    """Whether the cluster answers, if there is one."""
+    """Whether the cluster can be reached, if there is one."""
     return await executor.health()
 
 

@@ -1,4 +1,4 @@
-"""Figures of the heartbeat that a Prometheus knows: the usage of CPU, memory and disks, in percent."""
+"""Figures of the heartbeat that come from a Prometheus: the usage of CPU, memory and disks, in percent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from candy_kubernetes.settings import KubernetesSettings
 
 
 class PrometheusFigures:
-    """Asks for one percentage at a time; ``None`` where no Prometheus is configured, or where it knows none."""
+    """Queries one percentage at a time; ``None`` if no Prometheus is configured, or if it has no value."""
 
     def __init__(self, executor: MetricExecutor | None, settings: KubernetesSettings, logger: Logger) -> None:
         self._executor = executor
@@ -21,19 +21,19 @@ class PrometheusFigures:
         self._logger = logger
 
     async def cpu(self) -> float | None:
-        """Of all nodes' CPU."""
+        """The usage of all nodes' CPU."""
         return await self._percentage(self._settings.cpu_query)
 
     async def memory(self) -> float | None:
-        """Of all nodes' memory."""
+        """The usage of all nodes' memory."""
         return await self._percentage(self._settings.memory_query)
 
     async def disk(self) -> float | None:
-        """Of all nodes' disks."""
+        """The usage of all nodes' disks."""
         return await self._percentage(self._settings.disk_query)
 
     async def _percentage(self, query: str) -> float | None:
-        """Raises ``BackendUnavailable`` where the question was not answered."""
+        """Raises ``BackendUnavailable`` if the query failed."""
         if self._executor is None:
             return None
         run = Run(
@@ -44,7 +44,7 @@ class PrometheusFigures:
             logger=self._logger,
         )
         item = Item(index=0, id="figure", name="", params=MetricParams(query=query))
-        [outcome] = [answer async for _, answer in self._executor.run_batch([item], run)]
+        [outcome] = [outcome async for _, outcome in self._executor.run_batch([item], run)]
         if outcome.status is ItemStatus.FAILED:
             raise BackendUnavailable(outcome.message)
         try:
@@ -58,7 +58,7 @@ class PrometheusFigures:
 async def open_prometheus_figures(
     context: PluginContext, settings: KubernetesSettings
 ) -> AsyncIterator[PrometheusFigures]:
-    """Make it ready; nothing is connected before the first question."""
+    """Open the connection to Prometheus, if one is configured. Nothing is connected before the first query."""
     if settings.prometheus_url is None:
         yield PrometheusFigures(None, settings, context.logger)
         return

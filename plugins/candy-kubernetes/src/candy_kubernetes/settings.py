@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from attrs import field, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Secret
+from candy_core import HttpUrl, Meta, Secret
 from candy_kit_kube import ClusterSettings
 from candy_kit_promql import MetricSettings
 
 _DISKS: Final = '{fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs"}'
-"""What holds data on a node: no memory, no layers of images, nothing that lies on the network for many nodes to see."""
+"""The file systems on a node's own disks: no tmpfs, no overlays, no network file systems that many nodes share."""
 _USED: Final = f"node_filesystem_size_bytes{_DISKS} - node_filesystem_free_bytes{_DISKS}"
 CPU: Final = '100 * (1 - sum(rate(node_cpu_seconds_total{mode="idle"}[5m])) / sum(rate(node_cpu_seconds_total[5m])))'
 MEMORY: Final = "100 * (1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes))"
@@ -21,17 +20,17 @@ DISK: Final = (
     f"100 * sum(max by (instance, device) ({_USED}))"
     f" / sum(max by (instance, device) ({_USED} + node_filesystem_avail_bytes{_DISKS}))"
 )
-"""As ``df`` reckons: of what is used and what may be used, each disk once, wherever it is mounted."""
+"""As in ``df``: the used share of used plus available space. Each disk counts once, however often it is mounted."""
 
 Query = Annotated[str, Meta(min_length=1, max_length=100_000)]
 
 
 @frozen(kw_only=True)
 class KubernetesSettings(ClusterSettings):
-    """Which cluster, and a Prometheus for figures of the heartbeat that the cluster does not tell itself.
+    """The cluster, and a Prometheus for figures of the heartbeat that the cluster does not provide.
 
-    ``prometheus_…`` are those of a datasource of the plugin ``prometheus``; without ``prometheus_url`` nobody is asked.
-    The queries give percentages; the default ones read node exporters.
+    ``prometheus_…`` are the settings of a datasource as in the plugin ``prometheus``; without ``prometheus_url`` no
+    Prometheus is queried. The queries return percentages; the default ones need node exporters.
     """
 
     prometheus_url: HttpUrl | None = None
@@ -49,7 +48,7 @@ class KubernetesSettings(ClusterSettings):
         self.prometheus()
 
     def prometheus(self) -> MetricSettings:
-        """The datasource as the metric plugins have it. Raises ``Mismatch`` for settings that contradict each other."""
+        """The settings of the datasource. Raises ``Mismatch`` for contradictory ones."""
         return MetricSettings(
             url=self.prometheus_url,
             bearer_token=self.prometheus_bearer_token,

@@ -20,7 +20,7 @@ from candy_kit_promql import (
 
 
 def open_prometheus(context: PluginContext, settings: MetricSettings) -> AbstractAsyncContextManager[MetricExecutor]:
-    """Make the datasources ready; nothing is connected before the first query."""
+    """Open the datasources; connects to nothing before the first query."""
     return open_executor(context, settings, PROMETHEUS)
 
 

@@ -1,4 +1,4 @@
-"""A group of a rule file as PrometheusRule ``monitoring.coreos.com/v1`` has it: every field, by its name there."""
+"""A group of a rule file, with all fields of a PrometheusRule (``monitoring.coreos.com/v1``) with their names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
+from candy_core import Meta
 from candy_kit_rules import Scalar
 
 
 @frozen(kw_only=True)
 class PrometheusRuleItem:
-    """An alert or a recording rule. ``keep_firing_for`` needs Prometheus 2.42."""
+    """An alerting or a recording rule. ``keep_firing_for`` needs Prometheus 2.42."""
 
     alert: str | None = None
     record: str | None = None
@@ -26,9 +26,9 @@ class PrometheusRuleItem:
 
 @frozen(kw_only=True)
 class PrometheusGroup:
-    """Rules that are evaluated one after the other.
+    """Rules that are evaluated in sequence.
 
-    ``query_offset`` needs Prometheus 2.53 and ``labels`` 3.0; ``partial_response_strategy`` is Thanos'.
+    ``query_offset`` needs Prometheus 2.53 and ``labels`` 3.0; ``partial_response_strategy`` is for Thanos.
     """
 
     name: Annotated[str, Meta(min_length=1)]

@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 
 from candy_core import Health, PluginContext, RuleBackendSpec, hookimpl
-from candy_kit_kube import CustomRuleBackend, RuleResource, open_cluster
-from candy_kit_kube.rule_settings import RuleObjectSettings
-from candy_kit_rules import PROMETHEUS_RULES, RuleDatasource, ask_prometheus, open_checker
+from candy_kit_kube import CustomRuleBackend, RuleObjectSettings, RuleResource, open_cluster
+from candy_kit_rules import PROMETHEUS_RULES, RuleDatasource, check_by_parsing, open_checker
 from candy_prometheusrule.groups import PrometheusGroup
 
 PROMETHEUS_RULE = RuleResource(
@@ -20,9 +19,9 @@ PROMETHEUS_RULE = RuleResource(
 
 @frozen(kw_only=True)
 class PrometheusRuleSettings(RuleObjectSettings):
-    """The cluster, the objects' labels and, if expressions are to be judged by a server, its address.
+    """The cluster, the objects' labels, and the server that checks expressions.
 
-    ``datasource`` is Prometheus, or what answers as it does: best the one that will evaluate the rules.
+    ``datasource`` is a Prometheus or a compatible server, preferably the one that will evaluate the rules.
     """
 
     datasource: RuleDatasource | None = None
@@ -32,16 +31,16 @@ class PrometheusRuleSettings(RuleObjectSettings):
 async def open_prometheusrule(
     context: PluginContext, settings: PrometheusRuleSettings
 ) -> AsyncIterator[CustomRuleBackend]:
-    """Make the backend ready; nothing is connected before the first call."""
+    """Open the backend. Nothing is connected before the first call."""
     async with (
         open_cluster(context, settings) as cluster,
-        open_checker(context, PROMETHEUS_RULES, settings.datasource, ask_prometheus) as check,
+        open_checker(context, PROMETHEUS_RULES, settings.datasource, check_by_parsing) as check,
     ):
         yield CustomRuleBackend(cluster, PROMETHEUS_RULE, validate=check, labels=settings.labels)
 
 
 async def check(backend: CustomRuleBackend) -> Health:
-    """Whether the cluster answers and knows PrometheusRule objects."""
+    """Whether the cluster can be reached and serves PrometheusRule objects."""
     return await backend.check()
 
 

@@ -1,4 +1,4 @@
-"""Names of hosts, and the patterns that say which of them an item may name."""
+"""Host names, and the patterns of the hosts that items may use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ADDRESS_PATTERN = re.compile(r"(?=.*[0-9])[0-9.*?]+")
 
 
 class Host(str):
-    """A host name in ASCII or an IP address, lower-case; never something that a program could take for an option."""
+    """A host name in ASCII or an IP address, in lower case; never a text that a program could take for an option."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Host:
-        """Check a name. Raises ``ValueError``, which says what is allowed and does not repeat it.
+        """Check a name. Raises ``ValueError``, which says what is allowed and does not contain the name.
 
-        Addresses in the old spellings (``127.1``, ``0x7f000001``, ``2130706433``) are refused: the resolver would read
-        them as addresses, and a pattern for names would not.
+        Addresses in the old notations (``127.1``, ``0x7f000001``, ``2130706433``) are rejected: the resolver would
+        treat them as addresses, but a pattern would treat them as names.
         """
         if text.isascii() and len(text) <= 254:
             address = _address(text)
@@ -43,7 +43,7 @@ class Host(str):
 class HostPattern(str):
     """One entry of an allow-list: a name, a glob of names (``*.example.com``), an address, a CIDR or ``10.0.0.*``.
 
-    A name is compared as it is written, never by what it resolves to. ``*`` alone matches every host.
+    A name is compared as it is written, never by the address that it resolves to. ``*`` alone matches every host.
     """
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class HostPattern(str):
         return cls(lower)
 
     def matches(self, host: Host) -> bool:
-        """Whether ``host`` is one of those."""
+        """Whether ``host`` matches this pattern."""
         if self == "*":
             return True
         network = _network(self)
@@ -65,7 +65,7 @@ class HostPattern(str):
         if network is not None:
             return address is not None and address in network
         if (address is not None) != bool(_ADDRESS_PATTERN.fullmatch(self)):
-            return False  # so that 10.* is no name, and *.example.com no address
+            return False  # so that 10.* matches no name, and *.example.com no address
         return fnmatchcase(host, self)
 
 

@@ -1,4 +1,4 @@
-"""Who logs in: the items' credentials, looked up late and turned into keys once."""
+"""Logins: the credentials of items, looked up when they are needed. Keys are parsed once."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import asyncssh
 from attrs import Factory, define, field, frozen
 
 from candy_core import NotFound, Reason, Secret
-from candy_ssh.failures import Unable
+from candy_ssh.failures import HostFailure
 from candy_ssh.host import Host, allowed
 from candy_ssh.params import SshParams
 from candy_ssh.settings import Credential, SshSettings
 
 MAX_PARSED = 64
 CORE_NAMES = frozenset({"server", "agent"})
-"""Credentials of the core's own: the keys for Candy-Server and for this agent are never shown to another host."""
+"""The core's own credentials. The keys for Candy-Server and for this agent must never be sent to another host."""
 
 
 @frozen(kw_only=True)
 class Login:
-    """A user name and what proves it. ``identity`` is equal for equal ones, and tells nothing."""
+    """A user name with its password or keys. ``identity`` is equal for equal secrets, and reveals nothing of them."""
 
     username: str
     identity: bytes = field(repr=False)
@@ -36,7 +36,7 @@ class Login:
 
 @define
 class Logins:
-    """Makes logins of what items and settings say."""
+    """Creates logins from the params of items and from the settings."""
 
     _settings: SshSettings
     _lookup: Callable[[str], Awaitable[Secret]]
@@ -44,42 +44,45 @@ class Logins:
     _parsed: OrderedDict[bytes, tuple[asyncssh.SSHKeyPair, ...]] = field(factory=OrderedDict, repr=False)
     _lock: asyncio.Lock = Factory(asyncio.Lock)
 
-    async def of(self, params: SshParams, host: Host) -> Login:
-        """Raises :class:`Unable`: ``not_allowed``, ``not_configured``, ``bad_params``, ``auth_failed``."""
+    async def for_params(self, params: SshParams, host: Host) -> Login:
+        """The login of an item for one host.
+
+        Raises :class:`HostFailure`: ``not_allowed``, ``not_configured``, ``bad_params``, ``auth_failed``.
+        """
         if params.credential is not None:
-            return await self.named(params.credential, host, params.username)
+            return await self.for_credential(params.credential, host, params.username)
         username = params.username or self._settings.username
         if username is None:
-            raise Unable(Reason.BAD_PARAMS, "$.params.username: is required")
+            raise HostFailure(Reason.BAD_PARAMS, "$.params.username: is required")
         if params.password is None and params.private_key is None:
-            raise Unable(Reason.BAD_PARAMS, "$.params.credential: is required, or password, or private_key")
+            raise HostFailure(Reason.BAD_PARAMS, "$.params.credential: is required, or password, or private_key")
         given = Credential(
             username=username, password=params.password, private_key=params.private_key, passphrase=params.passphrase
         )
         return await self._login(username, given)
 
-    async def named(self, name: str, host: Host, wanted: str | None = None) -> Login:
-        """The login of a credential, for one host. The settings' own go first, then the agent's store."""
+    async def for_credential(self, name: str, host: Host, username: str | None = None) -> Login:
+        """The login of a named credential for one host. The settings come first, then the agent's store."""
         credential = self._settings.credentials.get(name)
         if credential is None:
             credential = await self._stored(name)
         elif not allowed(host, credential.hosts):
-            raise Unable(Reason.NOT_ALLOWED, f"the credential {name!r} is not for this host")
-        if wanted is not None and credential.username is not None and wanted != credential.username:
-            raise Unable(Reason.NOT_ALLOWED, f"the credential {name!r} is for another user name")
-        username = credential.username or wanted or self._settings.username
+            raise HostFailure(Reason.NOT_ALLOWED, f"the credential {name!r} is not for this host")
+        if username is not None and credential.username is not None and username != credential.username:
+            raise HostFailure(Reason.NOT_ALLOWED, f"the credential {name!r} is for another user name")
+        username = credential.username or username or self._settings.username
         if username is None:
-            raise Unable(Reason.BAD_PARAMS, "$.params.username: is required")
+            raise HostFailure(Reason.BAD_PARAMS, "$.params.username: is required")
         return await self._login(username, credential)
 
     async def _stored(self, name: str) -> Credential:
         shown = name.encode("unicode_escape").decode()[:128]
         if name in CORE_NAMES:
-            raise Unable(Reason.NOT_ALLOWED, f"the credential {shown!r} is the agent's own")
+            raise HostFailure(Reason.NOT_ALLOWED, f"the credential {shown!r} is the agent's own")
         try:
             secret = await self._lookup(name)
         except NotFound:
-            raise Unable(Reason.NOT_CONFIGURED, f"plugins.ssh.credentials.{shown}") from None
+            raise HostFailure(Reason.NOT_CONFIGURED, f"plugins.ssh.credentials.{shown}") from None
         if secret.reveal().lstrip().startswith("-----BEGIN "):
             return Credential(private_key=secret)
         return Credential(password=secret)
@@ -97,39 +100,41 @@ class Logins:
             certificate = await _text_of(Path(certificate))
         passphrase = None if credential.passphrase is None else credential.passphrase.reveal()
         identity = self._identity(text or "", passphrase or "", certificate or "")
-        async with self._lock:  # a key behind a passphrase takes a good part of a second to be opened
+        async with self._lock:  # decrypting a key with a passphrase takes up to a second
             keys = self._parsed.get(identity)
             if keys is None:
-                keys = await asyncio.to_thread(_open, text or "", passphrase, certificate)
+                keys = await asyncio.to_thread(_parse, text or "", passphrase, certificate)
                 self._parsed[identity] = keys
                 if len(self._parsed) > MAX_PARSED:
                     self._parsed.popitem(last=False)
         return Login(username=username, identity=identity, keys=keys)
 
-    def _identity(self, *parts: str) -> bytes:
+    def _identity(self, *secret_texts: str) -> bytes:
         digest = hmac.new(self._salt, digestmod=hashlib.sha256)
-        for part in parts:
-            data = part.encode("utf-8", "surrogatepass")
+        for text in secret_texts:
+            data = text.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
         return digest.digest()
 
 
-def _open(text: str, passphrase: str | None, certificate: str | None) -> tuple[asyncssh.SSHKeyPair, ...]:
+def _parse(text: str, passphrase: str | None, certificate: str | None) -> tuple[asyncssh.SSHKeyPair, ...]:
     try:
         key = asyncssh.import_private_key(text, passphrase)
         if certificate is None:
             return tuple(asyncssh.load_keypairs([key]))
         return tuple(asyncssh.load_keypairs([(key, asyncssh.import_certificate(certificate))]))
     except asyncssh.KeyEncryptionError:
-        raise Unable(Reason.AUTH_FAILED, "the passphrase does not open the private key") from None
+        raise HostFailure(Reason.AUTH_FAILED, "the passphrase does not decrypt the private key") from None
     except (asyncssh.KeyImportError, ValueError):
-        # Nothing of what the library says: it may repeat a piece of the key.
-        raise Unable(Reason.AUTH_FAILED, "the private key, its certificate or its passphrase cannot be used") from None
+        # Without the library's message, which may contain a part of the key.
+        raise HostFailure(
+            Reason.AUTH_FAILED, "the private key, its certificate or its passphrase cannot be used"
+        ) from None
 
 
 async def _text_of(file: Path) -> str:
     try:
         return await asyncio.to_thread(file.read_text)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise Unable(Reason.AUTH_FAILED, f"{file} cannot be read: {why}") from None
+        why = getattr(error, "strerror", None) or "it is not a text"
+        raise HostFailure(Reason.AUTH_FAILED, f"{file} cannot be read: {why}") from None

@@ -1,28 +1,27 @@
-"""What an item of the type ``ssh`` is told (contract section 3)."""
+"""The params of items of the type ``ssh`` (contract section 3)."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
 from attrs import field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch, Secret
+from candy_core import Meta, Mismatch, Secret
 from candy_kit_command import CommandParams
 from candy_ssh.host import Host
 
 MAX_HOSTS = 1000
 
 UserName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.@\\-]{0,127}$")]
-"""No option, no separator: what directories of users allow, ``user@realm`` and ``DOMAIN\\user`` among it."""
+"""No options and no separators, but names as user directories have them: ``user@realm``, ``DOMAIN\\user``."""
 
 
 @frozen(kw_only=True)
 class SshParams(CommandParams):
-    """Beside the command: where it runs, and as whom.
+    """The command, where it runs, and as which user.
 
-    Either ``host`` or ``hosts``. Who logs in is either ``credential``, a name that the agent's configuration knows, or
-    ``username`` with ``password`` or with ``private_key`` (and its ``passphrase``).
+    Either ``host`` or ``hosts`` is required. The login is either ``credential``, a name in the agent's configuration,
+    or ``username`` with ``password`` or with ``private_key`` (and its ``passphrase``).
     """
 
     host: Host | None = None
@@ -39,7 +38,7 @@ class SshParams(CommandParams):
         if (self.host is None) == (not self.hosts):
             raise Mismatch("expected either host or hosts")
         if len(set(self.hosts)) != len(self.hosts):
-            raise Mismatch("expected each of hosts once")
+            raise Mismatch("expected no duplicate hosts")
         if self.credential is not None and (self.password or self.private_key):
             raise Mismatch("expected either credential, or password or private_key")
         if self.password is not None and self.private_key is not None:
@@ -47,7 +46,7 @@ class SshParams(CommandParams):
         if self.password is not None and "\0" in self.password.reveal():
             raise Mismatch("expected password without NUL")
         if self.passphrase is not None and self.private_key is None:
-            raise Mismatch("expected passphrase beside private_key only")
+            raise Mismatch("expected passphrase only with private_key")
 
     @property
     def targets(self) -> tuple[Host, ...]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from candy_core import ExecutorSpec, Health, PluginContext, hookimpl
-from candy_kit_command import Catalogue, command_scopes
+from candy_kit_command import CommandTemplates, command_scopes
 from candy_ssh.params import SshParams
 from candy_ssh.settings import SshSettings
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from candy_ssh.executor import SshExecutor
 
 MAX_CONCURRENT = 128
-"""Items at one time. They wait for other hosts, mostly."""
+"""Items at one time. Mostly they wait for other hosts."""
 
 
 @asynccontextmanager
 async def open_ssh(context: PluginContext, settings: SshSettings) -> AsyncIterator[SshExecutor]:
-    """Read the templates and the pinned keys; nothing is connected before the first item."""
-    catalogue = await asyncio.to_thread(Catalogue.load, settings)
-    # Half a second and 14 MB: not for an agent that only lists what is installed.
-    from candy_ssh.opening import executor
+    """Read the templates and the pinned keys. No connection is opened before the first item."""
+    templates = await asyncio.to_thread(CommandTemplates.load, settings)
+    # Imported here, since asyncssh takes 0.5 s and 14 MB, and an agent that only lists its plugins does not need it.
+    from candy_ssh.executor import open_executor
 
-    async with executor(context, settings, catalogue) as opened:
-        yield opened
+    async with open_executor(context, settings, templates) as executor:
+        yield executor
 
 
 async def check(executor: SshExecutor) -> Health:
-    """Whether the keys of hosts can be checked."""
+    """Whether host keys can be checked."""
     return await executor.health()
 
 

@@ -1,4 +1,4 @@
-"""Connections that are shared: one for each host, port, user and proof of who that is."""
+"""Shared connections: one for each host, port, login and set of trusted host keys."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import asynccontextmanager
 import asyncssh
 from attrs import Factory, define, field
 
-from candy_ssh.connecting import Target, connect
-from candy_ssh.failures import Unable
+from candy_ssh.connection import Target, connect
+from candy_ssh.failures import HostFailure
 from candy_ssh.settings import SshSettings
 
 _CLOSE_SECONDS = 2.0
 
 
 @define(eq=False)
-class Link:
-    """One connection. ``users`` are runs, and connections that go through it."""
+class PooledConnection:
+    """One connection. ``users`` counts runs, and connections that are tunneled through it."""
 
     connection: asyncssh.SSHClientConnection
     users: int = 0
     last_used: float = 0.0
-    timer: asyncio.TimerHandle | None = None
+    idle_timer: asyncio.TimerHandle | None = None
     ended: bool = False
 
     @property
@@ -31,204 +31,204 @@ class Link:
         """Whether new sessions can be tried."""
         return not self.ended and not self.connection.is_closed()
 
-    def use(self) -> None:
-        """One user more."""
+    def acquire(self) -> None:
+        """Count one more user."""
         self.users += 1
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+            self.idle_timer = None
 
     def end(self) -> None:
-        """Close it, whoever uses it."""
+        """Close it, even if it is in use."""
         self.ended = True
-        if self.timer is not None:
-            self.timer.cancel()
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
         self.connection.abort()
 
 
 @define(eq=False)
-class Place:
-    """What the pool knows of one target. ``tries`` counts attempts that failed."""
+class PoolSlot:
+    """The pool's state for one target. ``failures`` counts attempts that failed."""
 
     runs: asyncio.Semaphore
     lock: asyncio.Lock = Factory(asyncio.Lock)
-    link: Link | None = None
+    pooled: PooledConnection | None = None
     waiting: int = 0
-    tries: int = 0
-    failure: Unable | None = None
+    failures: int = 0
+    last_failure: HostFailure | None = None
 
 
 @define(eq=False)
 class Pool:
-    """Hands connections out. Made and closed by the plugin's ``open``."""
+    """Provides connections. Created and closed by the plugin's ``open``."""
 
     _settings: SshSettings
     opened: int = 0
-    """Connections made so far."""
-    _places: dict[tuple[object, ...], Place] = field(factory=dict, repr=False)
-    _links: set[Link] = field(factory=set, repr=False)
+    """The number of connections opened so far."""
+    _slots: dict[tuple[object, ...], PoolSlot] = field(factory=dict, repr=False)
+    _connections: set[PooledConnection] = field(factory=set, repr=False)
     _queued: int = 0
-    _room: asyncio.Semaphore = field(init=False, repr=False)
+    _capacity: asyncio.Semaphore = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._room = asyncio.Semaphore(self._settings.max_connections)
+        self._capacity = asyncio.Semaphore(self._settings.max_connections)
 
     @asynccontextmanager
     async def session(self, target: Target) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """A connection with room for one more run. Raises :class:`Unable`."""
-        place = self._place(target)
-        place.waiting += 1
+        """A connection with capacity for one more run. Raises :class:`HostFailure`."""
+        slot = self._slot(target)
+        slot.waiting += 1
         try:
-            await self._linked(place, target)  # before waiting for a place in it: one that fails, fails for all
-            async with place.runs:
-                link = await self._linked(place, target)  # it may have been lost while we waited
-                link.use()
+            await self._pooled(slot, target)  # before waiting for a free run: a failure is for all callers
+            async with slot.runs:
+                pooled = await self._pooled(slot, target)  # it may have been lost during the wait
+                pooled.acquire()
                 try:
-                    yield link.connection
+                    yield pooled.connection
                 finally:
-                    self._leave(link)
+                    self._release(pooled)
         finally:
-            place.waiting -= 1
-            self._forget()
+            slot.waiting -= 1
+            self._drop_unused_slots()
 
     @asynccontextmanager
     async def fresh(self, target: Target) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """A connection of one's own, beside the pool's bounds: for ending what must not go on."""
-        base = await self._base(target)
+        """A new connection that is not shared and not limited, for stopping a command."""
+        jump = await self._jump(target)
         try:
-            tunnel = None if base is None else base.connection
+            tunnel = None if jump is None else jump.connection
             connection, _ = await connect(target, timeout=self._settings.connect_timeout, keepalive=0, tunnel=tunnel)
             try:
                 yield connection
             finally:
                 connection.abort()
         finally:
-            self._leave(base)
+            self._release(jump)
 
     def discard(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Close a connection at whose other end nobody is."""
-        for link in list(self._links):
-            if link.connection is connection:
-                link.end()
+        """Close a connection whose host does not respond any more."""
+        for pooled in list(self._connections):
+            if pooled.connection is connection:
+                pooled.end()
 
     async def close(self) -> None:
-        """Close every connection; whoever uses one sees it break."""
-        links, self._links = list(self._links), set()
-        for link in links:
-            link.end()
-        waits = [asyncio.ensure_future(link.connection.wait_closed()) for link in links]
+        """Close every connection, even those in use."""
+        connections, self._connections = list(self._connections), set()
+        for pooled in connections:
+            pooled.end()
+        waits = [asyncio.ensure_future(pooled.connection.wait_closed()) for pooled in connections]
         if waits:
             _, late = await asyncio.wait(waits, timeout=_CLOSE_SECONDS)
             for each in late:
                 each.cancel()
 
-    async def _linked(self, place: Place, target: Target, *, counted: bool = True) -> Link:
-        """The target's connection, made if there is none. Those who wait for one attempt share its failure."""
-        if place.link is not None and place.link.alive:
-            return place.link
-        tries = place.tries
-        async with place.lock:
-            if place.link is not None and place.link.alive:
-                return place.link
-            if place.tries > tries and place.failure is not None:
-                raise place.failure.again()
+    async def _pooled(self, slot: PoolSlot, target: Target, *, counted: bool = True) -> PooledConnection:
+        """The target's connection, opened if there is none. Callers that wait for one attempt share its failure."""
+        if slot.pooled is not None and slot.pooled.alive:
+            return slot.pooled
+        failures = slot.failures
+        async with slot.lock:
+            if slot.pooled is not None and slot.pooled.alive:
+                return slot.pooled
+            if slot.failures > failures and slot.last_failure is not None:
+                raise slot.last_failure.copy()
             try:
-                place.link = await self._connected(target, counted=counted)
-            except Unable as failure:
-                place.tries += 1
-                place.failure = failure
+                slot.pooled = await self._open(target, counted=counted)
+            except HostFailure as failure:
+                slot.failures += 1
+                slot.last_failure = failure
                 raise
-            self._rest(place.link)
-            return place.link
+            self._start_idle_timer(slot.pooled)
+            return slot.pooled
 
-    async def _connected(self, target: Target, *, counted: bool = True) -> Link:
-        base = await self._base(target)
+    async def _open(self, target: Target, *, counted: bool = True) -> PooledConnection:
+        jump = await self._jump(target)
         try:
             if counted:
-                await self._enter()
+                await self._acquire_capacity()
         except BaseException:
-            self._leave(base)
+            self._release(jump)
             raise
 
-        def gone() -> None:
+        def release() -> None:
             if counted:
-                self._room.release()
-            self._leave(base)
+                self._capacity.release()
+            self._release(jump)
 
         try:
             connection, client = await connect(
                 target,
                 timeout=self._settings.connect_timeout,
                 keepalive=self._settings.keepalive,
-                tunnel=None if base is None else base.connection,
+                tunnel=None if jump is None else jump.connection,
             )
         except BaseException:
-            gone()
+            release()
             raise
         self.opened += 1
-        link = Link(connection)
-        self._links.add(link)
+        pooled = PooledConnection(connection)
+        self._connections.add(pooled)
 
         def lost() -> None:
-            self._links.discard(link)
-            gone()
+            self._connections.discard(pooled)
+            release()
 
-        client.when_lost(lost)
-        return link
+        client.call_when_lost(lost)
+        return pooled
 
-    async def _base(self, target: Target) -> Link | None:
-        """The connection through which this one goes. It is held as long as this one lasts, and takes no room."""
+    async def _jump(self, target: Target) -> PooledConnection | None:
+        """The jump host's connection, used as long as the target's own one. It does not count as capacity."""
         if target.via is None:
             return None
-        place = self._place(target.via)
-        place.waiting += 1
+        slot = self._slot(target.via)
+        slot.waiting += 1
         try:
-            link = await self._linked(place, target.via, counted=False)
-            link.use()
-            return link
-        except Unable as failure:
-            raise Unable(failure.reason, f"the jump host {target.via.host}: {failure.why}") from None
+            pooled = await self._pooled(slot, target.via, counted=False)
+            pooled.acquire()
+            return pooled
+        except HostFailure as failure:
+            raise HostFailure(failure.reason, f"the jump host {target.via.host}: {failure.why}") from None
         finally:
-            place.waiting -= 1
+            slot.waiting -= 1
 
-    def _leave(self, link: Link | None) -> None:
-        """One user less. An unused connection rests for a while, or makes room at once."""
-        if link is None:
+    def _release(self, pooled: PooledConnection | None) -> None:
+        """Count one user less. An unused connection stays open for a while, or is closed if others need capacity."""
+        if pooled is None:
             return
-        link.users -= 1
-        if link.users or not link.alive:
+        pooled.users -= 1
+        if pooled.users or not pooled.alive:
             return
         if self._queued:
-            link.end()
+            pooled.end()
         else:
-            self._rest(link)
+            self._start_idle_timer(pooled)
 
-    def _rest(self, link: Link) -> None:
+    def _start_idle_timer(self, pooled: PooledConnection) -> None:
         loop = asyncio.get_running_loop()
-        link.last_used = loop.time()
-        link.timer = loop.call_later(self._settings.idle_time, link.end)
+        pooled.last_used = loop.time()
+        pooled.idle_timer = loop.call_later(self._settings.idle_time, pooled.end)
 
-    async def _enter(self) -> None:
-        """Wait for room for one more connection; the one that has been unused for longest makes it."""
-        if self._room.locked():
-            unused = [link for link in self._links if not link.users and link.alive]
+    async def _acquire_capacity(self) -> None:
+        """Wait until one more connection is allowed. If need be, the longest unused connection is closed."""
+        if self._capacity.locked():
+            unused = [pooled for pooled in self._connections if not pooled.users and pooled.alive]
             if unused:
-                min(unused, key=lambda link: link.last_used).end()
+                min(unused, key=lambda pooled: pooled.last_used).end()
         self._queued += 1
         try:
-            await self._room.acquire()
+            await self._capacity.acquire()
         finally:
             self._queued -= 1
 
-    def _place(self, target: Target) -> Place:
-        place = self._places.get(target.key)
-        if place is None:
-            place = self._places[target.key] = Place(asyncio.Semaphore(self._settings.runs_per_connection))
-        return place
+    def _slot(self, target: Target) -> PoolSlot:
+        slot = self._slots.get(target.key)
+        if slot is None:
+            slot = self._slots[target.key] = PoolSlot(asyncio.Semaphore(self._settings.runs_per_connection))
+        return slot
 
-    def _forget(self) -> None:
-        """Let go of places of which nothing is known."""
-        if len(self._places) > 2 * len(self._links) + 64:
-            for key, place in list(self._places.items()):
-                if not place.waiting and (place.link is None or not place.link.alive):
-                    del self._places[key]
+    def _drop_unused_slots(self) -> None:
+        """Delete the slots that have neither a connection nor a waiting caller, once there are many slots."""
+        if len(self._slots) > 2 * len(self._connections) + 64:
+            for key, slot in list(self._slots.items()):
+                if not slot.waiting and (slot.pooled is None or not slot.pooled.alive):
+                    del self._slots[key]

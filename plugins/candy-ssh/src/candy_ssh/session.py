@@ -1,4 +1,4 @@
-"""The two kinds of session on a connection: one for a command, one for the lines of a walker."""
+"""The two kinds of SSH session: one for a command, one for the lines of a scanner."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from collections.abc import Callable
 import asyncssh
 
 from candy_kit_command import Capture
-from candy_ssh.traces import Origin, Traces
+from candy_ssh.remote_processes import FirstProcess, RemoteProcesses
 
 _MAX_NOISE = 64 * 1024
-"""Bytes before the launcher's words: what a start-up file of the shell may print."""
-_MAX_WORDS = 16 * 1024
-"""Bytes of the launcher's own words. A host that says more is not the launcher, and would fill the memory."""
+"""Bytes that the shell's start-up files may print before the launcher's report."""
+_MAX_REPORT = 16 * 1024
+"""Bytes of the launcher's report. A longer one is not from the launcher, and would fill the agent's memory."""
 _MAX_LINES = 1024 * 1024
-"""Bytes of a walker's lines: several days of them, and more than :data:`~candy_ssh.traces.MAX_SEEN` processes."""
+"""Bytes of a scanner's lines: enough for several days and for ``remote_scripts.MAX_SEEN`` processes."""
 _DRAIN_BYTES = 4 * 1024 * 1024
 _DRAIN_SECONDS = 0.25
-"""Past its limit a stream is still read, so that the command can come to its end, but not faster than that."""
+"""A stream past its limit is still read, so that the command can finish, but not faster than this."""
 
 
 class CommandSession(asyncssh.SSHClientSession[bytes]):
-    """Takes what the command writes, and how it ends."""
+    """Receives a command's output and its exit status."""
 
-    def __init__(self, mark: str, stdout: Capture, stderr: Capture, limit: int) -> None:
-        self.traces = Traces(mark)
+    def __init__(self, marker: str, stdout: Capture, stderr: Capture, limit: int) -> None:
+        self.processes = RemoteProcesses(marker)
         self.channel: asyncssh.SSHClientChannel[bytes] | None = None
         self.exit_code: int | None = None
         self.signal: str | None = None
-        self.told = asyncio.Event()
+        self.launched = asyncio.Event()
+        """The launcher has printed its report, or never will."""
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
-        self.begun = False
-        """Whether the command was told to begin."""
+        self.started = False
+        """Whether the launcher was given the line that starts the command."""
         self.received = 0
-        self._withheld = False
-        self._mark = mark.encode()
+        self._start_prevented = False
+        self._marker = marker.encode()
         self._stdout = stdout
         self._stderr = stderr
         self._limit = limit
@@ -44,16 +45,16 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._budget = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def withhold(self) -> None:
-        """Have a command that was not told to begin not begin any more."""
-        self._withheld = True
-        if self.channel is not None and not self.begun and not self.closed.is_set():
+    def prevent_start(self) -> None:
+        """Make the launcher exit without starting the command, unless the command has been started."""
+        self._start_prevented = True
+        if self.channel is not None and not self.started and not self.closed.is_set():
             self.channel.write_eof()
-            # Where the start itself was canceled nobody reads yet, and the end would never be heard of.
+            # If the opening of the session was canceled, reading is still paused, and its end would not be noticed.
             self.channel.resume_reading()
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        """The channel is there; the command is asked for next."""
+        """The channel is open; asyncssh requests the command next."""
         self.channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
@@ -67,67 +68,67 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             self._header += data
             self._read_header(self._header)
         if self.received > 2 * self._limit:
-            self._slow_down(len(data))
+            self._throttle(len(data))
 
     def exit_status_received(self, status: int) -> None:
-        """It has exited; processes that it left may still hold the streams."""
+        """The command has exited. Processes that it left behind may still hold its streams."""
         self.exit_code = status
         self.exited.set()
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        """A signal has ended it; ``signal`` is a name without SIG."""
+        """A signal has killed the command; ``signal`` is its name without SIG."""
         self.signal = signal
         self.exited.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The channel is closed, in order or not."""
+        """The channel is closed, cleanly or not."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._header is not None:  # no launcher ever spoke: then this is what there is to be seen
+        if self._header is not None:  # without a report, this is all the output there is
             self._stdout.feed(bytes(self._header))
             self._header = None
-        self.told.set()
+        self.launched.set()
         self.exited.set()
         self.closed.set()
 
     def _read_header(self, header: bytearray) -> None:
-        mark = self._mark
-        begin = header.find(mark + b"\n")  # a start-up file that shows the command line shows the mark, too
+        marker = self._marker
+        begin = header.find(marker + b"\n")  # a start-up file may print the command line, and with it the marker
         if begin < 0:
             if len(header) > _MAX_NOISE:
-                del header[: -len(mark)]
+                del header[: -len(marker)]
             return
-        end = header.find(mark + b".\n", begin + len(mark))
-        if end < 0 and len(header) - begin <= _MAX_WORDS:
+        end = header.find(marker + b".\n", begin + len(marker))
+        if end < 0 and len(header) - begin <= _MAX_REPORT:
             return
         if end < 0:
             rest = bytes(header)
         else:
-            words = bytes(header[begin + len(mark) + 1 : end]).decode("utf-8", "replace")
-            self.traces.origin = Origin.read(words)
-            self.traces.told = True
-            rest = bytes(header[end + len(mark) + 2 :])
+            report = bytes(header[begin + len(marker) + 1 : end]).decode("utf-8", "replace")
+            self.processes.first = FirstProcess.parse(report)
+            self.processes.launcher_reported = True
+            rest = bytes(header[end + len(marker) + 2 :])
         self._header = None
-        self.told.set()
-        self._begin()
+        self.launched.set()
+        self._start()
         self._stdout.feed(rest)
 
-    def _begin(self) -> None:
-        if self.channel is None or self._withheld:
+    def _start(self) -> None:
+        if self.channel is None or self._start_prevented:
             return
-        if self.traces.told:
-            self.begun = True
+        if self.processes.launcher_reported:
+            self.started = True
             self.channel.write(b"\n")
         self.channel.write_eof()
 
-    def _slow_down(self, size: int) -> None:
+    def _throttle(self, size: int) -> None:
         self._budget += size
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._go_on)
+            self._timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._resume)
         if self._budget > _DRAIN_BYTES and self.channel is not None:
             self.channel.pause_reading()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._timer = None
         self._budget = 0
         if self.channel is not None and not self.closed.is_set():
@@ -135,31 +136,31 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
 
 
 class LinesSession(asyncssh.SSHClientSession[bytes]):
-    """Hands each line of stdout on, and knows when there will be no more."""
+    """Passes on each line of stdout; ``closed`` is set after the last one."""
 
-    def __init__(self, take: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], None]) -> None:
         self.channel: asyncssh.SSHClientChannel[bytes] | None = None
         self.closed = asyncio.Event()
-        self._take = take
+        self._on_line = on_line
         self._rest = b""
         self._received = 0
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        """The channel is there."""
+        """The channel is open."""
         self.channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """The next piece; stderr is nobody's concern."""
+        """The next piece of a stream; stderr is ignored."""
         self._received += len(data)
-        if self._received > _MAX_LINES and self.channel is not None:  # no walker says so much
+        if self._received > _MAX_LINES and self.channel is not None:  # no scanner prints so much
             self.closed.set()
             self.channel.abort()
         if datatype is not None or self.closed.is_set():
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in filter(None, lines):
-            self._take(line.decode("utf-8", "replace"))
+            self._on_line(line.decode("utf-8", "replace"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """There will be no more."""
+        """The channel is closed."""
         self.closed.set()

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import Factory, field, frozen
-from msgspec import Meta
 
-from candy_core import Mismatch, Secret
+from candy_core import Meta, Mismatch, Secret
 from candy_kit_command import CommandSettings
 from candy_ssh.host import Host, HostPattern
 from candy_ssh.params import UserName
@@ -20,9 +19,9 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 
 @frozen(kw_only=True)
 class Credential:
-    """Who logs in, by a name that items may use. A password, or a private key with, perhaps, a certificate of it.
+    """A login with a name that items may use: a password, or a private key, which may have a certificate.
 
-    ``hosts`` narrows the hosts that it is for; every one that items may name by default.
+    ``hosts`` limits the hosts that it may be used for; by default all allowed hosts.
     """
 
     username: UserName | None = None
@@ -38,14 +37,14 @@ class Credential:
         if sum(value is not None for value in (self.password, self.private_key, self.private_key_file)) != 1:
             raise Mismatch("expected one of password, private_key and private_key_file")
         if self.password is not None and (self.passphrase is not None or self.certificate is not None):
-            raise Mismatch("expected passphrase and certificate beside a private key only")
+            raise Mismatch("expected passphrase and certificate only with a private key")
 
 
 @frozen(kw_only=True)
 class JumpHost:
-    """A host through which others are reached: those that match ``for_hosts``. Its key is checked like any other.
+    """A host through which the hosts that match ``for_hosts`` are reached. Its host key is checked like any other.
 
-    ``credential`` is one of the settings' own. ``via`` names the jump host through which this one is reached.
+    ``credential`` is a name in the settings. ``via`` is the name of the jump host through which this one is reached.
     """
 
     host: Host
@@ -57,32 +56,32 @@ class JumpHost:
 
 @frozen(kw_only=True)
 class SshSettings(CommandSettings):
-    """Every field has a default: without any, nothing is allowed."""
+    """All settings have defaults, which allow nothing."""
 
     allowed_hosts: tuple[HostPattern, ...] = ()
     """Hosts that items may name: names, globs and CIDRs."""
     known_hosts: Path | None = None
-    """A file as ssh(1) has it, ``@cert-authority`` and ``@revoked`` lines included; read again when it changes."""
+    """A file in ssh(1)'s format, including ``@cert-authority`` and ``@revoked`` lines; read again when it changes."""
     host_keys: Mapping[str, tuple[str, ...]] = Factory(dict)
-    """Public keys (``ssh-ed25519 AAAA…``) by host or ``[host]:port``; such a host is not looked up in the file."""
+    """Public keys (``ssh-ed25519 AAAA…``) by host or ``[host]:port``. These hosts are not looked up in the file."""
     host_ca: tuple[str, ...] = ()
-    """Public keys of authorities whose certificates are good for every host."""
+    """Public keys of certificate authorities that are trusted for every host."""
     username: UserName | None = None
-    """Where neither the item nor its credential says one."""
+    """The default where neither the item nor its credential has one."""
     credentials: Mapping[str, Credential] = field(factory=dict, repr=False)
     jump_hosts: Mapping[str, JumpHost] = Factory(dict)
     connect_timeout: Seconds = 10.0
-    """From the first packet to being logged in, a second try where the server is busy included."""
+    """For connecting and logging in, including a second attempt if the server is busy."""
     max_connections: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    """Open at one time; unused ones make room."""
+    """Open at one time; unused ones are closed when others need to be opened."""
     runs_per_connection: Annotated[int, Meta(ge=1, le=100)] = 4
-    """Commands at one time over one connection. Each takes up to two sessions, and sshd's MaxSessions is 10."""
+    """Commands at one time over one connection. Each takes up to two sessions; sshd's default of MaxSessions is 10."""
     idle_time: Annotated[float, Meta(ge=0, le=86400)] = 60.0
-    """An unused connection is kept that long."""
+    """How long an unused connection is kept open."""
     keepalive: Annotated[float, Meta(ge=0, le=3600)] = 15.0
-    """Between two questions whether the other side is still there; 0: none are asked."""
+    """The interval of keepalive messages; 0: none."""
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 32
-    """Hosts at one time of one item."""
+    """The hosts of one item that run at one time."""
 
     def __attrs_post_init__(self) -> None:
         for name, jump in self.jump_hosts.items():
@@ -91,6 +90,6 @@ class SshSettings(CommandSettings):
             seen = {name}
             while jump.via is not None:
                 if jump.via in seen or jump.via not in self.jump_hosts:
-                    raise Mismatch("expected via of jump_hosts to name another of them, and no circle")
+                    raise Mismatch("expected via of jump_hosts to name another of them, without a cycle")
                 seen.add(jump.via)
                 jump = self.jump_hosts[jump.via]

@@ -12,7 +12,7 @@ NOT_USABLE = "Not configured: {why}"
 HOST_KEY_MISMATCH = "The host key of {host} is not trusted: {why}"
 AUTH_FAILED = "Logging in to {host} failed: {why}"
 LOST = "the connection was lost while the command ran"
-NO_SESSION = "the host starts no command: {why}"
+NO_SESSION = "the host did not start the command: {why}"
 TOO_LONG = "the command is longer than {limit} bytes"
 ALL_NORMAL = "All {total} hosts are normal"
 SOME = "{bad} of {total} hosts are not normal; {host}: {message}"
@@ -21,5 +21,4 @@ NOT_RUN = "not run"
 NOT_REACHED = "it had not been reached when the item was ended"
 STILL_RUNNING = "the command was still running when the item was ended"
 
-catalogue = Catalogue("candy_ssh", Path(__file__).parent / "locales")
-sentence = catalogue.sentence
+sentence = Catalogue("candy_ssh", Path(__file__).parent / "locales").sentence

@@ -1,4 +1,4 @@
-"""What VictoriaMetrics does otherwise than Prometheus."""
+"""How VictoriaMetrics differs from Prometheus."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from functools import partial
 
 from msgspec import Struct, json
 
-from candy_kit_promql import BlindProbe, CountProbe, Dialect, Endpoint, QueryFailed, Turn
-from candy_kit_promql.wire import UNREADABLE, Data, Reply
+from candy_kit_promql import UNREADABLE, BlindProbe, CountProbe, Dialect, Endpoint, QueryData, QueryFailed, Reply
 
 FORM = b"&nocache=1&latency_offset=1s"
-"""At the present instant it would otherwise hide the last seconds, and items of one task would disagree (section 3).
+"""``nocache`` stops it from hiding the last seconds of an instant query, by which items of one task would disagree
+(contract section 3). ``latency_offset`` does much the same for ranges, in the versions that know it."""
 
-The second does much the same for ranges, where the version knows it."""
-
-HIDES = 30.0
-"""Seconds (``-search.latencyOffset``). In a range that ends at the present, the points of these repeat the one before
-them, or are missing with it, whatever the form says. A range that goes on past the present by more than a step is left
-as it is."""
+HIDDEN_SECONDS = 30.0
+"""``-search.latencyOffset``. The points of the last seconds of a range that ends at the present repeat the one before
+them, or are missing, whatever the form says. A range that ends more than a step after the present is not affected."""
 
 
 class _Stats(Struct, gc=False):
@@ -27,25 +24,25 @@ class _Stats(Struct, gc=False):
 _read_stats = json.Decoder(_Stats).decode
 
 
-def series_fetched(reply: Reply, data: Data) -> int | None:
-    """How many series were read, where the server tells: newer versions do, beside the data and not within it."""
+def series_fetched(reply: Reply, data: QueryData) -> int | None:
+    """How many series were read. Newer versions report it, in the envelope of the answer."""
     try:
         return int(_read_stats(reply.stats).seriesFetched)
     except (*UNREADABLE, ValueError):
         return None
 
 
-async def marks(endpoint: Endpoint, seconds: float, turn: Turn) -> bool:
-    """Whether it is VictoriaMetrics indeed: ``label_set`` is a function of MetricsQL alone."""
+async def supports_batches(endpoint: Endpoint, seconds: float) -> bool:
+    """Whether it is really VictoriaMetrics: only MetricsQL has the function ``label_set``."""
     try:
-        await endpoint.ask(endpoint.query_url, b"query=label_set(1,%22a%22,%22b%22)" + FORM, seconds, turn)
+        await endpoint.request(endpoint.query_url, b"query=label_set(1,%22a%22,%22b%22)" + FORM, seconds)
     except QueryFailed:
         return False
     return True
 
 
 def sort_key(labels: dict[str, str]) -> object:
-    """Answers are sorted by name, then label by label; in bytes."""
+    """Answers are sorted by name, then label by label, as bytes."""
     pairs = sorted((name.encode(), value.encode()) for name, value in labels.items() if name != "__name__")
     return labels.get("__name__", "").encode(), pairs
 
@@ -55,9 +52,9 @@ VICTORIAMETRICS = Dialect(
     series_read=series_fetched,
     probe=partial(CountProbe, form=FORM),
     blind_probe=partial(BlindProbe, form=FORM),
-    marks=marks,
+    supports_batches=supports_batches,
     sort_key=sort_key,
-    hides=HIDES,
+    hidden=HIDDEN_SECONDS,
 )
-"""MetricsQL goes to the server as it is. An expression that is no PromQL, too, is one that the kit does not take apart:
-then only the server's count can tell why an answer is empty."""
+"""MetricsQL is sent as it is. The selectors of a query that is not PromQL are unknown, so only the server's count can
+explain why its answer is empty."""

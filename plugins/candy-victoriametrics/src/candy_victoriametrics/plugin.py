@@ -22,7 +22,7 @@ from candy_victoriametrics.settings import VictoriaMetricsSettings
 def open_victoriametrics(
     context: PluginContext, settings: VictoriaMetricsSettings
 ) -> AbstractAsyncContextManager[MetricExecutor]:
-    """Make the datasources ready; nothing is connected before the first query."""
+    """Open the datasources; connects to nothing before the first query."""
     return open_executor(context, settings, VICTORIAMETRICS)
 
 
@@ -33,7 +33,7 @@ async def check(executor: MetricExecutor) -> Health:
 
 @hookimpl
 def candy_executors() -> Iterable[ExecutorSpec[MetricParams, VictoriaMetricsSettings]]:
-    """Announce the executor ``victoriametrics``, by all names that section 3 has for it."""
+    """Announce the executor ``victoriametrics`` under all of its names (contract section 3)."""
     yield ExecutorSpec(
         name="victoriametrics",
         aliases=("victoriaMetrics", "vm"),

@@ -1,4 +1,4 @@
-"""Where VictoriaMetrics is, as the configuration describes it: a single node, or a tenant of a cluster."""
+"""Datasources as the configuration describes them: a single node, or a tenant of a cluster."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from attrs import Factory, evolve, frozen
-from msgspec import Meta
 
-from candy_core import HttpUrl, Mismatch
+from candy_core import HttpUrl, Meta, Mismatch
 from candy_kit_promql import Datasource, MetricSettings
 
 Tenant = Annotated[str, Meta(pattern=r"^([0-9]{1,10}(:[0-9]{1,10})?|multitenant)$")]
-"""``accountID`` or ``accountID:projectID``; ``multitenant`` for all of them, where the cluster's version can do it."""
+"""``accountID`` or ``accountID:projectID``; ``multitenant`` for all of them, if the cluster's version supports it."""
 
-_OTHER = "expected a url without /select/ in its path beside tenant: the tenant makes that path"
+_PATH_AND_TENANT = "expected a url without /select/ in its path: tenant adds that path"
 
 
 @frozen(kw_only=True)
 class VictoriaMetricsDatasource(Datasource):
-    """One server. With ``tenant`` it is a cluster's ``vmselect``, asked at ``{url}/select/{tenant}/prometheus``.
+    """One server. With ``tenant`` it is a cluster's ``vmselect``, queried at ``{url}/select/{tenant}/prometheus``.
 
-    Without it the address is taken as it is, whatever its path.
+    Without it the address is used as it is, whatever its path.
     """
 
     tenant: Tenant | None = None
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.tenant is not None and _selects(self.url):
-            raise Mismatch(_OTHER)
+        if self.tenant is not None and _has_select_path(self.url):
+            raise Mismatch(_PATH_AND_TENANT)
 
 
 @frozen(kw_only=True)
@@ -41,8 +40,8 @@ class VictoriaMetricsSettings(MetricSettings):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.tenant is not None and _selects(self.url):
-            raise Mismatch(_OTHER)
+        if self.tenant is not None and _has_select_path(self.url):
+            raise Mismatch(_PATH_AND_TENANT)
 
     def named(self) -> dict[str, Datasource]:
         """Every configured datasource by its name, at the address of its tenant."""
@@ -62,5 +61,5 @@ def _located(source: SourceT) -> SourceT:
     return located
 
 
-def _selects(url: HttpUrl | None) -> bool:
+def _has_select_path(url: HttpUrl | None) -> bool:
     return url is not None and "/select/" in f"{url}/"

@@ -1,4 +1,4 @@
-"""A group of a rule file as VMRule ``operator.victoriametrics.com/v1beta1`` has it: every field, by its name there."""
+"""A group of a rule file, with all fields of a VMRule (``operator.victoriametrics.com/v1beta1``) with their names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import frozen
-from msgspec import Meta
 
+from candy_core import Meta
 from candy_kit_rules import Scalar
 
 Header = Annotated[str, Meta(pattern="^[^:\\s]+:")]
@@ -16,7 +16,7 @@ Header = Annotated[str, Meta(pattern="^[^:\\s]+:")]
 
 @frozen(kw_only=True)
 class VMRuleItem:
-    """An alert or a recording rule. ``update_entries_limit`` is how many of its evaluations vmalert remembers."""
+    """An alerting or a recording rule. ``update_entries_limit`` is how many of its evaluations vmalert keeps."""
 
     alert: str | None = None
     record: str | None = None
@@ -31,7 +31,7 @@ class VMRuleItem:
 
 @frozen(kw_only=True)
 class VMGroup:
-    """Rules that are evaluated one after the other, or ``concurrency`` of them at once.
+    """Rules that are evaluated in sequence, or ``concurrency`` of them at once.
 
     ``type`` is the language of the expressions: MetricsQL (``prometheus``, the default), ``graphite``, ``vlogs``.
     ``params`` and ``headers`` go to the datasource, ``notifier_headers`` to Alertmanager. ``tenant`` is for vmalert's

@@ -40,7 +40,7 @@ TASK = {
     ],
     "timeout": 300,
 }
-"""The founding document's example, with both items of the type that is installed."""
+"""The contract's example (section 2), with both items of the type that is installed."""
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from candy_core import ByteLimits, Health, Item, Locale, Outcome, params_reader
 from candy_core.testing.context import plugin_context
-from candy_kit_kube import Surroundings
+from candy_kit_kube import Environment
 from candy_kubernetes.executor import KubernetesExecutor, open_executor
 from candy_kubernetes.params import KubernetesParams
 from candy_kubernetes.plugin import check as check_health
@@ -56,14 +56,14 @@ class Open(Protocol):
     def __call__(self, *, limit: int = ..., **settings: Any) -> AbstractAsyncContextManager[Agent]: ...
 
 
-def opener(surroundings: Surroundings) -> Open:
-    """Opens the executor on a machine where no cluster is found but in these surroundings."""
+def opener(environment: Environment) -> Open:
+    """Opens the executor in the given environment."""
 
     @asynccontextmanager
     async def opened(*, limit: int = ANSWER, **settings: Any) -> AsyncIterator[Agent]:
         read = params_reader.read(settings, KubernetesSettings)
         context = plugin_context("kubernetes", limits=ByteLimits(answer=limit))
-        async with open_executor(context, read, surroundings) as executor:
+        async with open_executor(context, read, environment) as executor:
             yield Agent(executor)
 
     return opened

@@ -19,11 +19,11 @@ LONG = 60.0
 
 
 @overload
-async def eventually(ask: Callable[[], Awaitable[T]], within: float = LONG) -> T: ...
+async def eventually(ask: Callable[[], Awaitable[T | None]], within: float = LONG) -> T: ...
 
 
 @overload
-async def eventually(ask: Callable[[], T], within: float = LONG) -> T: ...
+async def eventually(ask: Callable[[], T | None], within: float = LONG) -> T: ...
 
 
 async def eventually(ask: Callable[[], Any], within: float = LONG) -> Any:

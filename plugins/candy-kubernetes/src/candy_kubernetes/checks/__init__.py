@@ -1,6 +1,6 @@
-"""The checks: what each lists, and what it holds against an object."""
+"""The checks: which objects each lists, and which of them are offenders."""
 
-from candy_kubernetes.checks.catalogue import CHECKS
-from candy_kubernetes.checks.check import Check, Resource, Survey
+from candy_kubernetes.checks.all_checks import CHECKS
+from candy_kubernetes.checks.check import Check, Resource, Scan
 
-__all__ = ["CHECKS", "Check", "Resource", "Survey"]
+__all__ = ["CHECKS", "Check", "Resource", "Scan"]

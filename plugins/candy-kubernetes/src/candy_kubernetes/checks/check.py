@@ -1,4 +1,4 @@
-"""What a check is made of."""
+"""The types that a check consists of."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from candy_kubernetes.params import KubernetesParams
 
 @frozen(kw_only=True)
 class Resource:
-    """One kind of object and where it is listed. ``page`` is a list of them, with what is looked at.
+    """A kind of object and where it is listed. ``page`` is the type of a page, with only the fields that are read.
 
-    ``versions`` are those that are understood, the best first. ``field_selector`` leaves out what is not looked at,
-    on the server already. ``selected`` is whether an item's label selector is about these objects.
+    ``versions`` are the supported ones, in order of preference. With ``field_selector`` the API server leaves out other
+    objects. ``selected`` is whether an item's label selector applies to these objects.
     """
 
     group: str = ""
@@ -32,36 +32,36 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """As rights name it: ``pods``, ``deployments.apps``."""
+        """Its name as in RBAC: ``pods``, ``deployments.apps``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, version: str, namespace: str | None) -> str:
-        """Where it is listed. ``namespace`` is a DNS label, and so needs no quoting."""
+        """The path of its list. ``namespace`` is a DNS label, and needs no quoting."""
         base = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
         return f"{base}/namespaces/{namespace}/{self.plural}" if namespace else f"{base}/{self.plural}"
 
 
-class Survey(Protocol):
-    """One pass over a check's objects, for one set of params. It runs in a thread, one call at a time."""
+class Scan(Protocol):
+    """One pass over the objects of a check, for one set of params. It runs in a thread, one call at a time."""
 
-    def see(self, resource: Resource, thing: Mapping[str, Json]) -> None:
-        """Look at one object. Whatever it is, this raises nothing."""
+    def inspect(self, resource: Resource, obj: Mapping[str, Json]) -> None:
+        """Check one object. Never raises, even if the object is malformed."""
         ...
 
-    def found(self) -> Findings:
-        """What was found, once everything has been seen."""
+    def findings(self) -> Findings:
+        """The offenders found, once all objects have been inspected."""
         ...
 
 
 @frozen(kw_only=True)
 class Check:
-    """A check: the ``noun`` that sentences have for its objects, what it lists, in this order, and how it looks at it.
+    """A check: the ``noun`` for its objects in sentences, the ``resources`` to list, in this order, and the ``scan``.
 
-    ``survey`` is given the params and the task's instant in Unix seconds. ``needs_objects``: whether finding no object
-    at all is worth a word.
+    ``scan`` takes the params and the task's evaluation time in Unix seconds. ``needs_objects``: whether it is reported
+    if no object is found.
     """
 
     noun: str
     resources: tuple[Resource, ...]
-    survey: Callable[[KubernetesParams, float], Survey]
+    scan: Callable[[KubernetesParams, float], Scan]
     needs_objects: bool = True

@@ -1,4 +1,4 @@
-"""Warning events of late, gathered by the object that they are about."""
+"""Recent warning events, grouped by the object that they are about."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Final, TypedDict
 from attrs import define
 
 from candy_core import Json
-from candy_kit_kube.json_values import members, text
+from candy_kit_kube import as_object, as_text
 from candy_kubernetes.checks.check import Resource
-from candy_kubernetes.checks.objects import metadata, moment, number
+from candy_kubernetes.checks.objects import as_int, metadata, unix_time
 from candy_kubernetes.offenders import Findings, Offender
 from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
 
 class Event(TypedDict, total=False):
-    """What is looked at of an event."""
+    """The fields of an event that are read."""
 
     metadata: Metadata
     involvedObject: Any
@@ -33,10 +33,10 @@ class Event(TypedDict, total=False):
 
 EVENTS: Final = Resource(plural="events", kind="Event", page=Page[Event], field_selector="type=Warning")
 AGE: Final = 3600.0
-"""Seconds after which an event is of the past."""
-_REASONS: Final = 3
-"""Different reasons that are told of one object."""
-_MESSAGE: Final = 160
+"""How many seconds an event counts, by default."""
+_MAX_REASONS: Final = 3
+"""Different reasons that are shown for one object."""
+_MAX_MESSAGE: Final = 160
 """Characters of a message."""
 
 
@@ -47,25 +47,25 @@ class _Reason:
     message: str
 
 
-class EventSurvey:
-    """Holds against an object that something has warned of it. One object is one offender, however often it was."""
+class EventScan:
+    """An offender is an object with warning events, however many they are."""
 
     def __init__(self, params: KubernetesParams, now: float) -> None:
         self._since = now - (AGE if params.age is None else params.age.seconds)
-        self._about: dict[str, dict[str, _Reason]] = {}
+        self._reasons: dict[str, dict[str, _Reason]] = {}
         self._findings = Findings(stats={"events": 0})
 
-    def see(self, resource: Resource, thing: Mapping[str, Json]) -> None:
-        """Look at one event."""
+    def inspect(self, resource: Resource, obj: Mapping[str, Json]) -> None:
+        """Check one event."""
         self._findings.total += 1
-        last = _last(thing)
-        if last is None or last < self._since or thing.get("type") != "Warning":
+        last = _last(obj)
+        if last is None or last < self._since or obj.get("type") != "Warning":
             return
-        count = max(1, number(thing.get("count")), number(members(thing.get("series")).get("count")))
+        count = max(1, as_int(obj.get("count")), as_int(as_object(obj.get("series")).get("count")))
         self._findings.tally("events", count)
-        reasons = self._about.setdefault(_about(thing), {})
-        reason = text(thing.get("reason")) or "?"
-        message = " ".join(text(thing.get("message"))[:_MESSAGE].split())
+        reasons = self._reasons.setdefault(_subject(obj), {})
+        reason = as_text(obj.get("reason")) or "?"
+        message = " ".join(as_text(obj.get("message"))[:_MAX_MESSAGE].split())
         known = reasons.get(reason)
         if known is None:
             reasons[reason] = _Reason(count, last, message)
@@ -74,31 +74,31 @@ class EventSurvey:
             if last >= known.last:
                 known.last, known.message = last, message
 
-    def found(self) -> Findings:
-        """What was found."""
-        for name, reasons in self._about.items():
-            often = sorted(reasons.items(), key=lambda each: (-each[1].count, each[0]))
-            faults = tuple(f"{reason} ×{one.count}: {one.message}" for reason, one in often[:_REASONS])
-            faults += (f"+{len(often) - _REASONS}",) if len(often) > _REASONS else ()
+    def findings(self) -> Findings:
+        """The offenders found."""
+        for name, reasons in self._reasons.items():
+            by_count = sorted(reasons.items(), key=lambda each: (-each[1].count, each[0]))
+            issues = tuple(f"{reason} ×{one.count}: {one.message}" for reason, one in by_count[:_MAX_REASONS])
+            issues += (f"+{len(by_count) - _MAX_REASONS}",) if len(by_count) > _MAX_REASONS else ()
             count = sum(one.count for one in reasons.values())
-            self._findings.add(Offender(name=name, gravity=(float(count),), faults=faults))
-        self._about = {}
+            self._findings.add(Offender(name=name, severity=(float(count),), issues=issues))
+        self._reasons = {}
         return self._findings
 
 
-def _last(thing: Mapping[str, Json]) -> float | None:
-    """When it was seen last. Which of the times is filled depends on who wrote it (Event v1, ``series``)."""
-    told = (
-        members(thing.get("series")).get("lastObservedTime"),
-        thing.get("lastTimestamp"),
-        thing.get("eventTime"),
-        thing.get("firstTimestamp"),
-        metadata(thing).get("creationTimestamp"),
+def _last(obj: Mapping[str, Json]) -> float | None:
+    """When the event was last seen. Which of the fields is set depends on the client that wrote it (Event v1)."""
+    candidates = (
+        as_object(obj.get("series")).get("lastObservedTime"),
+        obj.get("lastTimestamp"),
+        obj.get("eventTime"),
+        obj.get("firstTimestamp"),
+        metadata(obj).get("creationTimestamp"),
     )
-    return next((found for found in map(moment, told) if found is not None), None)
+    return next((found for found in map(unix_time, candidates) if found is not None), None)
 
 
-def _about(thing: Mapping[str, Json]) -> str:
-    about = members(thing.get("involvedObject"))
-    kind, namespace, name = (text(about.get(key)) for key in ("kind", "namespace", "name"))
+def _subject(obj: Mapping[str, Json]) -> str:
+    subject = as_object(obj.get("involvedObject"))
+    kind, namespace, name = (as_text(subject.get(key)) for key in ("kind", "namespace", "name"))
     return f"{kind or '?'} {namespace}/{name}" if namespace else f"{kind or '?'} {name}"

@@ -1,4 +1,4 @@
-"""Nodes: whether they are ready, and what they suffer from."""
+"""Nodes: whether they are ready, and which other conditions they report."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
 from candy_core import Json
-from candy_kit_kube.json_values import text
+from candy_kit_kube import as_text
 from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
-from candy_kubernetes.checks.objects import because, conditions, metadata, since, spec
-from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.checks.objects import conditions, explanation, metadata, seconds_since, spec
+from candy_kubernetes.offenders import Findings, Issue, Offender
 from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
 
 class NodeSpec(TypedDict, total=False):
-    """What is looked at of a node's ``spec``."""
+    """The fields of a node's ``spec`` that are read."""
 
     unschedulable: Any
 
 
 class NodeStatus(TypedDict, total=False):
-    """What is looked at of a node's ``status``: not its images."""
+    """The fields of a node's ``status`` that are read: not its images."""
 
     conditions: Any
     capacity: Any
 
 
 class Node(TypedDict, total=False):
-    """What is looked at of a node."""
+    """The fields of a node that are read."""
 
     metadata: Metadata
     spec: NodeSpec
@@ -48,44 +48,44 @@ BAD_WHEN_TRUE: Final = frozenset(
         "FrequentUnregisterNetDevice",
     }
 )
-"""Conditions that mean harm while they hold. Of one that is not known nobody can tell which way round it is."""
+"""Conditions that are bad while they are true. Other conditions may be good or bad, and are ignored."""
 
 
-class NodeSurvey:
-    """Holds against a node that it is not ready, or under pressure, or (where asked for) cordoned."""
+class NodeScan:
+    """An offender is a node that is not ready, is under pressure, or (if the params say so) is cordoned."""
 
     def __init__(self, params: KubernetesParams, now: float) -> None:
         self._cordoned = bool(params.cordoned)
         self._now = now
         self._findings = Findings(stats={"not_ready": 0, "pressure": 0, "cordoned": 0})
 
-    def see(self, resource: Resource, thing: Mapping[str, Json]) -> None:
-        """Look at one node."""
+    def inspect(self, resource: Resource, obj: Mapping[str, Json]) -> None:
+        """Check one node."""
         self._findings.total += 1
-        readiness: Fault | None = Fault(texts.NODE_NEVER_READY)
-        longest = 0.0
+        readiness: Issue | None = Issue(texts.NODE_NEVER_READY)
+        unready_for = 0.0
         pressures = []
-        for condition in conditions(thing):
-            kind, status = text(condition.get("type")), text(condition.get("status"))
-            when = text(condition.get("lastTransitionTime")) or "?"
+        for condition in conditions(obj):
+            kind, status = as_text(condition.get("type")), as_text(condition.get("status"))
+            when = as_text(condition.get("lastTransitionTime")) or "?"
             if kind == "Ready":
-                longest = since(condition.get("lastTransitionTime"), self._now)
+                unready_for = seconds_since(condition.get("lastTransitionTime"), self._now)
                 msgid = texts.NODE_NOT_READY if status == "False" else texts.NODE_SILENT
-                values = {"since": when, "reason": because(condition, "?")}
-                readiness = None if status == "True" else Fault(msgid, values)
+                values = {"since": when, "reason": explanation(condition, "?")}
+                readiness = None if status == "True" else Issue(msgid, values)
             elif kind in BAD_WHEN_TRUE and status == "True":
-                pressures.append(Fault(texts.NODE_CONDITION, {"condition": kind, "since": when}))
-        closed = spec(thing).get("unschedulable") is True
-        for name, holds in (("not_ready", readiness), ("pressure", pressures), ("cordoned", closed)):
+                pressures.append(Issue(texts.NODE_CONDITION, {"condition": kind, "since": when}))
+        cordoned = spec(obj).get("unschedulable") is True
+        for name, holds in (("not_ready", readiness), ("pressure", pressures), ("cordoned", cordoned)):
             self._findings.tally(name, int(bool(holds)))
-        faults = [*([readiness] if readiness else []), *pressures]
-        if closed and (faults or self._cordoned):
-            faults.append(Fault(texts.NODE_CORDONED))
-        if faults:
-            name = text(metadata(thing).get("name"))
-            gravity = (float(readiness is not None), float(len(pressures)), longest if readiness else 0.0)
-            self._findings.add(Offender(name=name, gravity=gravity, faults=tuple(faults)))
+        issues = [*([readiness] if readiness else []), *pressures]
+        if cordoned and (issues or self._cordoned):
+            issues.append(Issue(texts.NODE_CORDONED))
+        if issues:
+            name = as_text(metadata(obj).get("name"))
+            severity = (float(readiness is not None), float(len(pressures)), unready_for if readiness else 0.0)
+            self._findings.add(Offender(name=name, severity=severity, issues=tuple(issues)))
 
-    def found(self) -> Findings:
-        """What was found."""
+    def findings(self) -> Findings:
+        """The offenders found."""
         return self._findings

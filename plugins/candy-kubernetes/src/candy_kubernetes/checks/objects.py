@@ -1,68 +1,68 @@
-"""Reading an object of Kubernetes, any part of which may be missing or of another kind."""
+"""Reads fields of a Kubernetes object. Any of them may be missing or have another type."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from candy_core import Json
-from candy_kit_kube.json_values import elements, members, text, time
+from candy_kit_kube import as_list, as_object, as_text, as_time
 
 
-def metadata(thing: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Its ``metadata``."""
-    return members(thing.get("metadata"))
+def metadata(obj: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The object's ``metadata``."""
+    return as_object(obj.get("metadata"))
 
 
-def spec(thing: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Its ``spec``."""
-    return members(thing.get("spec"))
+def spec(obj: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The object's ``spec``."""
+    return as_object(obj.get("spec"))
 
 
-def status(thing: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Its ``status``."""
-    return members(thing.get("status"))
+def status(obj: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The object's ``status``."""
+    return as_object(obj.get("status"))
 
 
-def name_of(thing: Mapping[str, Json]) -> str:
-    """``namespace/name``, or the name of what is in no namespace."""
-    data = metadata(thing)
-    name, namespace = text(data.get("name")), text(data.get("namespace"))
+def full_name(obj: Mapping[str, Json]) -> str:
+    """``namespace/name``, or only the name of an object without a namespace."""
+    data = metadata(obj)
+    name, namespace = as_text(data.get("name")), as_text(data.get("namespace"))
     return f"{namespace}/{name}" if namespace else name
 
 
-def ending(thing: Mapping[str, Json]) -> bool:
-    """Whether it is being deleted."""
-    return metadata(thing).get("deletionTimestamp") is not None
+def is_terminating(obj: Mapping[str, Json]) -> bool:
+    """Whether the object is being deleted."""
+    return metadata(obj).get("deletionTimestamp") is not None
 
 
-def number(value: Json, default: int = 0) -> int:
-    """A whole number. Kubernetes leaves out what is 0."""
+def as_int(value: Json, default: int = 0) -> int:
+    """The value if it is an integer, else ``default``. Kubernetes leaves out fields that are 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-def moment(value: Json) -> float | None:
-    """A time in Unix seconds; ``None`` where there is none."""
-    found = time(value)
+def unix_time(value: Json) -> float | None:
+    """A time in Unix seconds, ``None`` if the value is not a time."""
+    found = as_time(value)
     return None if found is None or found.tzinfo is None else found.timestamp()
 
 
-def since(value: Json, now: float) -> float:
-    """Seconds since a time; 0 where there is none, and for one to come."""
-    found = moment(value)
+def seconds_since(value: Json, now: float) -> float:
+    """Seconds since a time; 0 if the value is not a time, or lies in the future."""
+    found = unix_time(value)
     return 0.0 if found is None else max(0.0, now - found)
 
 
-def conditions(thing: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
-    """The conditions of its status."""
-    yield from map(members, elements(status(thing).get("conditions")))
+def conditions(obj: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """The conditions in the object's ``status``."""
+    yield from map(as_object, as_list(status(obj).get("conditions")))
 
 
-def condition(thing: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
-    """One of them; ``None`` where nobody has said anything about it."""
-    return next((each for each in conditions(thing) if each.get("type") == kind), None)
+def condition(obj: Mapping[str, Json], kind: str) -> Mapping[str, Json] | None:
+    """The condition of that type, ``None`` if the object does not have it."""
+    return next((each for each in conditions(obj) if each.get("type") == kind), None)
 
 
-def because(one: Mapping[str, Json], otherwise: str = "") -> str:
-    """Reason and message of a condition or of a state, as far as there are any."""
-    reason, message = text(one.get("reason")), text(one.get("message"))
-    return f"{reason}: {message}" if reason and message else reason or message or otherwise
+def explanation(condition: Mapping[str, Json], default: str = "") -> str:
+    """The reason and the message of a condition or of a container's state, as far as present, else ``default``."""
+    reason, message = as_text(condition.get("reason")), as_text(condition.get("message"))
+    return f"{reason}: {message}" if reason and message else reason or message or default

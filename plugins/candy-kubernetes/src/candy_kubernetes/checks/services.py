@@ -1,4 +1,4 @@
-"""Services: whether anybody answers behind them."""
+"""Services: whether they have ready endpoints."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Any, Final, TypeAlias, TypedDict
 from attrs import define
 
 from candy_core import Json
-from candy_kit_kube.json_values import elements, members, text
+from candy_kit_kube import as_list, as_object, as_text
 from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
-from candy_kubernetes.checks.objects import ending, metadata, name_of, spec
-from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.checks.objects import full_name, is_terminating, metadata, spec
+from candy_kubernetes.offenders import Findings, Issue, Offender
 from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
 
 class ServiceSpec(TypedDict, total=False):
-    """What is looked at of a Service's ``spec``."""
+    """The fields of a Service's ``spec`` that are read."""
 
     type: Any
     selector: Any
 
 
 class Service(TypedDict, total=False):
-    """What is looked at of a Service."""
+    """The fields of a Service that are read."""
 
     metadata: Metadata
     spec: ServiceSpec
 
 
 class SliceMetadata(Metadata, total=False):
-    """What is looked at of a slice's ``metadata``."""
+    """The fields of a slice's ``metadata`` that are read."""
 
     labels: Any
 
 
 class Endpoint(TypedDict, total=False):
-    """What is looked at of an endpoint: not its addresses."""
+    """The fields of an endpoint that are read: not its addresses."""
 
     conditions: Any
 
 
 class EndpointSlice(TypedDict, total=False):
-    """What is looked at of a slice."""
+    """The fields of a slice that are read."""
 
     metadata: SliceMetadata
     endpoints: list[Endpoint] | None
@@ -57,72 +57,72 @@ ENDPOINT_SLICES: Final = Resource(
     plural="endpointslices",
     kind="EndpointSlice",
     page=Page[EndpointSlice],
-    selected=False,  # they have labels of their own
+    selected=False,  # their labels are not those of the Service
 )
 SERVICE_NAME: Final = "kubernetes.io/service-name"
-"""The label by which a slice names its Service (Kubernetes documentation, "EndpointSlices")."""
+"""The label of a slice with the name of its Service (Kubernetes documentation, "EndpointSlices")."""
 
 Key: TypeAlias = tuple[str, str]
 
 
 @define
-class _Behind:
-    """What is behind a Service. ``by_hand``: it has no selector, so that somebody else keeps its endpoints."""
+class _Endpoints:
+    """The endpoints of a Service. ``manual``: it has no selector, and its endpoints are not managed by Kubernetes."""
 
-    by_hand: bool
-    endpoints: int = 0
+    manual: bool
+    total: int = 0
     ready: int = 0
 
 
-class ServiceSurvey:
-    """Holds against a Service that none of its endpoints is ready, or that it has none.
+class ServiceScan:
+    """An offender is a Service that has no endpoints, or none that is ready.
 
-    An ExternalName is a name for something else and has no endpoints. Of a Service without a selector nobody can say
-    that it should have some: it is looked at where it has them. A headless Service is one like any other.
+    An ExternalName has no endpoints. A Service without a selector may have none, and is checked only if it has some. A
+    headless Service is checked like any other.
     """
 
     def __init__(self, params: KubernetesParams, now: float) -> None:
-        self._behind: dict[Key, _Behind] = {}
+        self._services: dict[Key, _Endpoints] = {}
         self._findings = Findings(stats={"external_names": 0, "without_selector": 0})
 
-    def see(self, resource: Resource, thing: Mapping[str, Json]) -> None:
-        """Look at one Service, or at one of the slices, which come after all Services."""
+    def inspect(self, resource: Resource, obj: Mapping[str, Json]) -> None:
+        """Check one Service, or one slice; all slices come after all Services."""
         if resource is SERVICES:
-            self._service(thing)
+            self._service(obj)
         else:
-            self._slice(thing)
+            self._slice(obj)
 
-    def found(self) -> Findings:
-        """What was found."""
+    def findings(self) -> Findings:
+        """The offenders found."""
         found = self._findings
-        for (namespace, name), behind in self._behind.items():
-            if behind.ready or (behind.by_hand and not behind.endpoints):
+        for (namespace, name), endpoints in self._services.items():
+            if endpoints.ready or (endpoints.manual and not endpoints.total):
                 continue
-            fault = Fault(texts.NONE_READY, {"count": behind.endpoints})
-            faults = (fault if behind.endpoints else Fault(texts.NO_ENDPOINTS),)
-            found.add(Offender(name=f"{namespace}/{name}", gravity=(float(behind.endpoints),), faults=faults))
-        self._behind = {}
+            issue = Issue(texts.NONE_READY, {"count": endpoints.total})
+            issues = (issue if endpoints.total else Issue(texts.NO_ENDPOINTS),)
+            found.add(Offender(name=f"{namespace}/{name}", severity=(float(endpoints.total),), issues=issues))
+        self._services = {}
         return found
 
-    def _service(self, thing: Mapping[str, Json]) -> None:
-        if ending(thing):
+    def _service(self, obj: Mapping[str, Json]) -> None:
+        if is_terminating(obj):
             return
         self._findings.total += 1
-        if spec(thing).get("type") == "ExternalName":
+        if spec(obj).get("type") == "ExternalName":
             self._findings.tally("external_names")
             return
-        by_hand = not members(spec(thing).get("selector"))
-        self._findings.tally("without_selector", int(by_hand))
-        namespace, _, name = name_of(thing).rpartition("/")
-        self._behind[namespace, name] = _Behind(by_hand)
+        manual = not as_object(spec(obj).get("selector"))
+        self._findings.tally("without_selector", int(manual))
+        namespace, _, name = full_name(obj).rpartition("/")
+        self._services[namespace, name] = _Endpoints(manual)
 
-    def _slice(self, thing: Mapping[str, Json]) -> None:
-        data = metadata(thing)
-        of = text(members(data.get("labels")).get(SERVICE_NAME))
-        behind = self._behind.get((text(data.get("namespace")), of))
-        if behind is None:
+    def _slice(self, obj: Mapping[str, Json]) -> None:
+        data = metadata(obj)
+        service = as_text(as_object(data.get("labels")).get(SERVICE_NAME))
+        endpoints = self._services.get((as_text(data.get("namespace")), service))
+        if endpoints is None:
             return
-        for endpoint in map(members, elements(thing.get("endpoints"))):
-            behind.endpoints += 1
-            # Nothing said is to be taken for ready (EndpointSlice API, ``conditions.ready``).
-            behind.ready += members(endpoint.get("conditions")).get("ready") is not False
+        for endpoint in map(as_object, as_list(obj.get("endpoints"))):
+            endpoints.total += 1
+            # A missing condition means ready (EndpointSlice API, ``conditions.ready``).
+            endpoints.ready += as_object(endpoint.get("conditions")).get("ready") is not False

@@ -1,4 +1,4 @@
-"""Deployments, DaemonSets and StatefulSets: whether there is what their ``spec`` asks for."""
+"""Deployments, DaemonSets and StatefulSets: whether they have the pods that their ``spec`` requires."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias, TypedDict
 
 from candy_core import Json
-from candy_kit_kube.json_values import members, text
+from candy_kit_kube import as_object, as_text
 from candy_kubernetes import texts
 from candy_kubernetes.checks.check import Resource
-from candy_kubernetes.checks.objects import because, condition, ending, metadata, name_of, number, spec, status
-from candy_kubernetes.offenders import Fault, Findings, Offender
+from candy_kubernetes.checks.objects import (
+    as_int,
+    condition,
+    explanation,
+    full_name,
+    is_terminating,
+    metadata,
+    spec,
+    status,
+)
+from candy_kubernetes.offenders import Findings, Issue, Offender
 from candy_kubernetes.page import Metadata, Page
 from candy_kubernetes.params import KubernetesParams
 
 
 class WorkloadSpec(TypedDict, total=False):
-    """What is looked at of a workload's ``spec``: not its template."""
+    """The fields of a workload's ``spec`` that are read: not its template."""
 
     replicas: Any
     paused: Any
@@ -24,7 +33,7 @@ class WorkloadSpec(TypedDict, total=False):
 
 
 class Workload(TypedDict, total=False):
-    """What is looked at of a workload."""
+    """The fields of a workload that are read."""
 
     metadata: Metadata
     spec: WorkloadSpec
@@ -35,112 +44,112 @@ DEPLOYMENTS: Final = Resource(group="apps", plural="deployments", kind="Deployme
 DAEMON_SETS: Final = Resource(group="apps", plural="daemonsets", kind="DaemonSet", page=Page[Workload])
 STATEFUL_SETS: Final = Resource(group="apps", plural="statefulsets", kind="StatefulSet", page=Page[Workload])
 
-Thing: TypeAlias = Mapping[str, Json]
+Obj: TypeAlias = Mapping[str, Json]
 
 
-class WorkloadSurvey:
-    """Holds against a workload what is missing of it, and that nobody knows where its status is an old one."""
+class WorkloadScan:
+    """An offender is a workload that lacks pods, or whose status is missing or out of date."""
 
     def __init__(self, params: KubernetesParams, now: float) -> None:
         self._findings = Findings(
             stats={"deployments": 0, "daemonsets": 0, "statefulsets": 0, "scaled_to_zero": 0, "paused": 0}
         )
 
-    def see(self, resource: Resource, thing: Thing) -> None:
-        """Look at one workload."""
-        if ending(thing):
+    def inspect(self, resource: Resource, obj: Obj) -> None:
+        """Check one workload."""
+        if is_terminating(obj):
             return
         self._findings.total += 1
         self._findings.tally(resource.plural)
-        self._findings.tally("paused", int(spec(thing).get("paused") is True))
-        wanted = wanted_of(resource, thing)
+        self._findings.tally("paused", int(spec(obj).get("paused") is True))
+        wanted = wanted_pods(resource, obj)
         if wanted == 0:
             self._findings.tally("scaled_to_zero")
             return
-        faults = tuple(faults_of(resource, thing, wanted))
-        if faults:
-            missing = 1.0 if wanted is None else 1.0 - min(1.0, _working(resource, thing) / wanted)
-            name = f"{resource.kind} {name_of(thing)}"
-            self._findings.add(Offender(name=name, gravity=(missing, float(wanted or 0)), faults=faults))
+        issues = tuple(issues_of(resource, obj, wanted))
+        if issues:
+            missing = 1.0 if wanted is None else 1.0 - min(1.0, _available(resource, obj) / wanted)
+            name = f"{resource.kind} {full_name(obj)}"
+            self._findings.add(Offender(name=name, severity=(missing, float(wanted or 0)), issues=issues))
 
-    def found(self) -> Findings:
-        """What was found."""
+    def findings(self) -> Findings:
+        """The offenders found."""
         return self._findings
 
 
-def wanted_of(resource: Resource, thing: Thing) -> int | None:
-    """How many pods there have to be; ``None`` where nobody has said yet (a DaemonSet's controller does)."""
+def wanted_pods(resource: Resource, obj: Obj) -> int | None:
+    """How many pods are required; ``None`` while that is unknown (for a DaemonSet its controller computes it)."""
     if resource is DAEMON_SETS:
-        return None if _unseen(thing) else number(status(thing).get("desiredNumberScheduled"))
-    return number(spec(thing).get("replicas"), 1)
+        return None if _outdated_status(obj) else as_int(status(obj).get("desiredNumberScheduled"))
+    return as_int(spec(obj).get("replicas"), 1)
 
 
-def faults_of(resource: Resource, thing: Thing, wanted: int | None) -> Iterator[Fault]:
-    """What is wrong with a workload that has to have pods."""
-    if unseen := _unseen(thing):
-        yield unseen
+def issues_of(resource: Resource, obj: Obj, wanted: int | None) -> Iterator[Issue]:
+    """The issues of a workload that must have pods."""
+    if outdated := _outdated_status(obj):
+        yield outdated
         return
     if wanted is None:
         return
     if resource is DEPLOYMENTS:
-        yield from _of_deployment(thing, wanted)
+        yield from _deployment_issues(obj, wanted)
     elif resource is DAEMON_SETS:
-        yield from _of_daemon_set(thing, wanted)
+        yield from _daemon_set_issues(obj, wanted)
     else:
-        yield from _of_stateful_set(thing, wanted)
+        yield from _stateful_set_issues(obj, wanted)
 
 
-def _unseen(thing: Thing) -> Fault | None:
-    """A status that is about an older ``spec``, or about none, says nothing (Kubernetes API conventions)."""
-    generation = number(metadata(thing).get("generation"))
-    seen = status(thing).get("observedGeneration")
-    if seen is None:
-        return Fault(texts.NO_STATUS)
-    return Fault(texts.UNSEEN, {"generation": generation}) if number(seen) < generation else None
+def _outdated_status(obj: Obj) -> Issue | None:
+    """The issue if the status is missing, or belongs to an older ``spec`` (Kubernetes API conventions)."""
+    generation = as_int(metadata(obj).get("generation"))
+    observed = status(obj).get("observedGeneration")
+    if observed is None:
+        return Issue(texts.NO_STATUS)
+    return Issue(texts.OUTDATED_STATUS, {"generation": generation}) if as_int(observed) < generation else None
 
 
-def _of_deployment(thing: Thing, wanted: int) -> Iterator[Fault]:
-    told = status(thing)
-    yield from _short_of(texts.AVAILABLE, told.get("availableReplicas"), wanted)
-    progress = condition(thing, "Progressing") or {}
+def _deployment_issues(obj: Obj, wanted: int) -> Iterator[Issue]:
+    current = status(obj)
+    yield from _shortage(texts.AVAILABLE, current.get("availableReplicas"), wanted)
+    progress = condition(obj, "Progressing") or {}
     if progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded":
-        yield Fault(texts.STUCK, {"reason": because(progress)})
-    elif spec(thing).get("paused") is not True:
-        yield from _short_of(texts.UPDATED, told.get("updatedReplicas"), wanted)
-    failure = condition(thing, "ReplicaFailure") or {}
+        yield Issue(texts.STUCK, {"reason": explanation(progress)})
+    elif spec(obj).get("paused") is not True:
+        yield from _shortage(texts.UPDATED, current.get("updatedReplicas"), wanted)
+    failure = condition(obj, "ReplicaFailure") or {}
     if failure.get("status") == "True":
-        yield Fault(texts.NO_PODS, {"reason": because(failure, "?")})
+        yield Issue(texts.NO_PODS, {"reason": explanation(failure, "?")})
 
 
-def _of_daemon_set(thing: Thing, wanted: int) -> Iterator[Fault]:
-    told = status(thing)
-    ready = list(_short_of(texts.READY, told.get("numberReady"), wanted))
-    yield from ready or _short_of(texts.AVAILABLE, told.get("numberAvailable"), wanted)
-    if _rolls(thing):
-        yield from _short_of(texts.UPDATED, told.get("updatedNumberScheduled"), wanted)
+def _daemon_set_issues(obj: Obj, wanted: int) -> Iterator[Issue]:
+    current = status(obj)
+    ready = list(_shortage(texts.READY, current.get("numberReady"), wanted))
+    yield from ready or _shortage(texts.AVAILABLE, current.get("numberAvailable"), wanted)
+    if _rolls_by_itself(obj):
+        yield from _shortage(texts.UPDATED, current.get("updatedNumberScheduled"), wanted)
 
 
-def _of_stateful_set(thing: Thing, wanted: int) -> Iterator[Fault]:
-    told = status(thing)
-    yield from _short_of(texts.READY, told.get("readyReplicas"), wanted)
-    update = text(told.get("updateRevision"))
-    if _rolls(thing) and update and update != text(told.get("currentRevision")):
-        strategy = members(members(spec(thing).get("updateStrategy")).get("rollingUpdate"))
-        yield from _short_of(texts.UPDATED, told.get("updatedReplicas"), wanted - number(strategy.get("partition")))
+def _stateful_set_issues(obj: Obj, wanted: int) -> Iterator[Issue]:
+    current = status(obj)
+    yield from _shortage(texts.READY, current.get("readyReplicas"), wanted)
+    update = as_text(current.get("updateRevision"))
+    if _rolls_by_itself(obj) and update and update != as_text(current.get("currentRevision")):
+        strategy = as_object(as_object(spec(obj).get("updateStrategy")).get("rollingUpdate"))
+        yield from _shortage(texts.UPDATED, current.get("updatedReplicas"), wanted - as_int(strategy.get("partition")))
 
 
-def _rolls(thing: Thing) -> bool:
-    """Whether its controller replaces old pods by itself (``OnDelete``: somebody has to delete them)."""
-    return text(members(spec(thing).get("updateStrategy")).get("type")) != "OnDelete"
+def _rolls_by_itself(obj: Obj) -> bool:
+    """Whether its controller replaces old pods (with ``OnDelete`` they have to be deleted by hand)."""
+    return as_text(as_object(spec(obj).get("updateStrategy")).get("type")) != "OnDelete"
 
 
-def _short_of(msgid: str, found: Json, wanted: int) -> Iterator[Fault]:
-    if number(found) < wanted:
-        yield Fault(msgid, {"count": number(found), "wanted": wanted})
+def _shortage(msgid: str, found: Json, wanted: int) -> Iterator[Issue]:
+    if as_int(found) < wanted:
+        yield Issue(msgid, {"count": as_int(found), "wanted": wanted})
 
 
-def _working(resource: Resource, thing: Thing) -> int:
-    if _unseen(thing):
+def _available(resource: Resource, obj: Obj) -> int:
+    if _outdated_status(obj):
         return 0
     key = {DEPLOYMENTS: "availableReplicas", DAEMON_SETS: "numberReady"}.get(resource, "readyReplicas")
-    return number(status(thing).get(key))
+    return as_int(status(obj).get(key))
