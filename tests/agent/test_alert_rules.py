@@ -156,22 +156,49 @@ async def test_without_a_cluster_it_is_503_and_everything_else_works(start_agent
         assert {error["code"] for error in page["errors"]} == {"backend_unavailable"}
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
-async def test_the_commands_of_the_readme_work(start_agent: StartAgent, kube_cluster: KubeCluster, readme: str) -> None:
-    """As they stand there, one after the other, with the function that its tour defines."""
-    text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
-    (block,) = [found for found in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "api/alert-rules" in found]
-    (function,) = re.findall(r"^candy\(\) .*$", text, re.MULTILINE)
-    namespace = kube_cluster.create_namespace("monitoring")
+AFTER_THE_README = """
+candy "$AGENT/api/alert-rules/HighCPUUsage?type=prometheus"
+candy "$AGENT/api/alert-rules?namespace=monitoring"
+candy $AGENT/api/alert-rules/sync -d '{
+  "type": "prometheus",
+  "dry_run": true,
+  "prune": true,
+  "rules": [{"name": "InstanceDown", "content": "up == 0", "for": "2m", "labels": {"severity": "critical"}}]
+}'
+candy $AGENT/api/alert-rules/sync -d '{"type": "prometheus"}'
+candy -X DELETE "$AGENT/api/alert-rules?name=HighCPUUsage&type=prometheus"
+"""
+"""What can be done with the rule that the README's command creates."""
+
+
+async def run_commands(start_agent: StartAgent, cluster: KubeCluster, commands: str) -> list[Any]:
+    """The answers to the commands, one after the other, with the function that the README's tour defines."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (function,) = re.findall(r"^candy\(\) .*$", readme, re.MULTILINE)
+    namespace = cluster.create_namespace("monitoring")
     try:
-        async with start_agent(KUBECONFIG=str(kube_cluster.kubeconfig)) as agent:
-            before = f"AGENT={agent.process.url} KEY={KEY}\n{function}\n"
-            shell = await asyncio.create_subprocess_exec("bash", "-c", before + block, stdout=PIPE, stderr=PIPE)
+        async with start_agent(KUBECONFIG=str(cluster.kubeconfig)) as agent:
+            script = f"set -e\nAGENT={agent.process.url} KEY={KEY}\n{function}\n{commands}"
+            shell = await asyncio.create_subprocess_exec("bash", "-c", script, stdout=PIPE, stderr=PIPE)
             out, errors = await shell.communicate()
     finally:
-        kube_cluster.delete_namespace(namespace)
+        cluster.delete_namespace(namespace)
     assert shell.returncode == 0, errors
-    made, read, page, would, drift, gone = [json.loads(line) for line in out.decode().splitlines()]
+    return [json.loads(line) for line in out.decode().splitlines()]
+
+
+def rule_commands(page: str) -> str:
+    """The commands of a page that are about alert rules."""
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    return "\n".join(block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "api/alert-rules" in block)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+async def test_the_command_of_the_readme_creates_a_rule(
+    start_agent: StartAgent, kube_cluster: KubeCluster, readme: str
+) -> None:
+    answers = await run_commands(start_agent, kube_cluster, rule_commands(readme) + AFTER_THE_README)
+    made, read, page, would, drift, gone = answers
     assert made["object_name"] == "highcpuusage", made
     assert read == made
     assert [rule["name"] for rule in page["rules"]] == ["HighCPUUsage"]
@@ -180,3 +207,20 @@ async def test_the_commands_of_the_readme_work(start_agent: StartAgent, kube_clu
     }  # fmt: skip
     assert drift["results"] == []
     assert gone["content"] == made["content"]
+
+
+@pytest.mark.parametrize("page", ["docs/alert-rules.md", "docs/alert-rules.zh.md"])
+async def test_the_commands_of_the_page_work(start_agent: StartAgent, kube_cluster: KubeCluster, page: str) -> None:
+    """As they stand there, one after the other."""
+    commands = rule_commands(page)
+    answers = await run_commands(start_agent, kube_cluster, commands)
+    assert len(answers) == len(re.findall(r"^candy ", commands, re.MULTILINE))
+    made, read, *_ = answers
+    assert made["object_name"] == "highcpuusage", made
+    assert f"```yaml\n{made['content']}```" in (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert read == made
+    # Two ways to delete the same rule stand one after the other; the second finds it gone.
+    assert {answer["code"] for answer in answers if "code" in answer} <= {"not_found"}
+    synced = [{each["name"]: each["result"] for each in answer["results"]} for answer in answers if "results" in answer]
+    assert {"InstanceDown": "created", "Broken": "failed"} in synced
+    assert {} in synced, "nobody has changed a rule"
