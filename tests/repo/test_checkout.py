@@ -33,7 +33,7 @@ INSIDE = {
 }
 """What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
-OF_NO_PACKAGE = {"agent", "deployment", "repo"}
+OF_NO_PACKAGE = {"docs", "agent", "deployment", "repo"}
 """Folders of tests of the whole agent, of how it is deployed, of the repository."""
 
 # Written so that this file does not name them itself.
