@@ -8,11 +8,14 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import structlog
 
 from candy_core.app import EXIT_SECONDS, SHUTDOWN_SECONDS, running
 from candy_core.config import Configuration
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(configuration: Configuration) -> int:
@@ -22,6 +25,8 @@ def serve(configuration: Configuration) -> int:
     """
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         code = runner.run(_serve(configuration))
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # the interpreter restores the default for every other handler
         _force_exit_after(EXIT_SECONDS, code)
     return code
 
@@ -54,15 +59,23 @@ async def _serve(configuration: Configuration) -> int:
     loop = asyncio.get_running_loop()
     # The default is six threads on two processors: six blocking calls of a plugin would delay every DNS lookup.
     loop.set_default_executor(ThreadPoolExecutor(configuration.settings.max_concurrent + 32, "candy"))
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         # Set once the loop is free: while plugins are imported, only the command line's handler works.
         loop.call_soon(loop.add_signal_handler, number, stop.set)
     async with running(configuration) as agent:
         _tune_garbage_collector()
         await stop.wait()
+        for number in _STOP_SIGNALS:
+            # A loop that closes restores the default, which would kill the agent in its last moments.
+            loop.remove_signal_handler(number)
+            signal.signal(number, _already_stopping)
         _force_exit_after(configuration.settings.shutdown_grace + SHUTDOWN_SECONDS, 0)
         await agent.shut_down()
     return 0
+
+
+def _already_stopping(number: int, frame: FrameType | None) -> None:
+    """A further signal changes nothing. Unlike ``SIG_IGN``, this is not inherited by the commands of items."""
 
 
 def _tune_garbage_collector() -> None:

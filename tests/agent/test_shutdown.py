@@ -95,6 +95,16 @@ async def test_a_sync_of_rules_under_way_is_done_and_answered(
     assert (status, answer["summary"]["created"]) == (200, 300)
 
 
+async def test_further_signals_do_not_kill_an_agent_that_is_stopping(start_agent: StartAgent) -> None:
+    """Contract §6: "exit 0", also where a service manager sends SIGTERM again in the last moments."""
+    async with start_agent() as agent:
+        while agent.process.running:
+            os.kill(agent.process.pid, signal.SIGTERM)
+            await asyncio.sleep(0.001)
+        await asyncio.to_thread(agent.process.stop)
+        assert agent.process.exit_code == 0
+
+
 @pytest.mark.parametrize("how", ["task", "thread"])
 async def test_an_item_that_cannot_be_stopped_does_not_hold_up_the_end(
     start_agent: StartAgent, stubborn: dict[str, str], candy_server: CandyServer, how: str
