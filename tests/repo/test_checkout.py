@@ -33,8 +33,8 @@ INSIDE = {
 }
 """What these folders have: ``contrib`` what a user copies or runs, ``tools`` what a developer runs."""
 
-OF_NO_PACKAGE = {"docs", "agent", "deployment", "repo"}
-"""Folders of tests of the whole agent, of how it is deployed, of the repository."""
+OF_NO_PACKAGE = {"agent", "deployment", "docs", "repo"}
+"""Folders of tests of the whole agent, its deployment, the documents and the repository."""
 
 # Written so that this file does not name them itself.
 INDEX_HOSTS = [

@@ -18,6 +18,12 @@ from candy_kit_command import CommandParams
 from candy_testbed import busy_seconds, eventually, task_run
 
 
+@pytest.fixture(autouse=True)
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin sends KILL for a minute until it gives up processes that are slow to die."""
+    monkeypatch.setattr("candy_bash.termination.KILL_SECONDS", 60.0)
+
+
 @frozen
 class Agent:
     """The plugin, opened."""

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from candy_bash import termination
 from candy_bash.settings import BashSettings
 from candy_core import Invalid, SettingsError, params_reader
+from candy_core.hosting.calls import CANCEL_GRACE
 
 
 def read(**settings: Any) -> BashSettings:
@@ -95,3 +97,13 @@ async def test_another_shell(open_agent: Any) -> None:
 async def test_the_plugin_is_healthy(agent: Any) -> None:
     health = await agent.executor.health()
     assert (health.ok, health.detail) == (True, "")
+
+
+def test_processes_are_terminated_before_the_engine_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The longest grace and the time for KILL are shorter than the time that the engine waits for a canceled item."""
+    monkeypatch.undo()  # what the other tests get more of
+    assert read(grace=2).grace + termination.KILL_SECONDS < CANCEL_GRACE
+    with pytest.raises(Invalid, match="expected at most 2"):
+        read(grace=2.1)

@@ -63,7 +63,7 @@ async def test_it_runs_or_reports_why_not(agent: Any, name: str, web: int, plain
         args = {"host": "localhost", "port": plain_web if name == "http_probe" else web}
     if name == "certificate_file_expiry":
         args = {"path": str(tmp_path / "cert.pem")}
-    outcome = await asyncio.wait_for(agent.run({"template": name, "args": args, "threshold": ">=-1e18"}), 30)
+    outcome = await agent.run({"template": name, "args": args, "threshold": ">=-1e18"})
     if shutil.which(template.program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
         assert outcome.stats["exit_code"] == 127
         assert template.program in outcome.message

@@ -239,9 +239,7 @@ async def test_a_response_that_never_ends_is_cut_off(socket_server: Start, repor
             sent += 65536
             await writer.drain()
 
-    began = time.monotonic()
     assert isinstance(await (await reporter(await socket_server(flood))).deliver(delivery()), Retry)
-    assert time.monotonic() - began < 10
     assert sent < 64 * 1024 * 1024
 
 

@@ -229,10 +229,10 @@ class Compactable(Objects):
         """Have etcd drop all versions but the newest, as the API server does every five minutes."""
         address = self.cluster.etcd.url
         body = json.dumps({"key": "AA==", "range_end": "AA==", "count_only": True}).encode()
-        with urllib.request.urlopen(f"{address}/v3/kv/range", body, timeout=5) as answer:
+        with urllib.request.urlopen(f"{address}/v3/kv/range", body, timeout=60) as answer:
             newest = json.load(answer)["header"]["revision"]
         body = json.dumps({"revision": newest, "physical": True}).encode()
-        with urllib.request.urlopen(f"{address}/v3/kv/compaction", body, timeout=5) as answer:
+        with urllib.request.urlopen(f"{address}/v3/kv/compaction", body, timeout=60) as answer:
             answer.read()
 
 

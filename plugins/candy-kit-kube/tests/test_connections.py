@@ -343,14 +343,11 @@ async def test_a_credential_plugin_is_killed_with_the_call_that_runs_it(
     call = asyncio.ensure_future(cluster.request("GET", "/version"))
 
     await sleepers.begun(2)
+    await asyncio.sleep(0.1)  # the loop has the process in hand, too
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-
-    async def ended() -> bool:
-        return not sleepers()
-
-    await eventually(ended)
+    await eventually(lambda: not sleepers())
 
 
 def keys_on_disk() -> set[Path]:

@@ -84,7 +84,7 @@ async def test_a_call_to_a_hanging_api_server_times_out(
     kube_cluster: Any, open_kube: Any, objects: Any, make_rule: MakeRule
 ) -> None:
     """It accepts connections and never responds: a machine that swaps, a network that drops packets."""
-    cluster = await open_kube(kube_cluster.kubeconfig, timeout=1.0)
+    cluster = await open_kube(kube_cluster.kubeconfig, timeout=5)
     backend = CustomRuleBackend(cluster, objects.resource, validate=no_problems)
     await backend.apply(make_rule(), Absent(), dry_run=False)
     messages: list[str] = []
@@ -101,7 +101,7 @@ async def test_a_call_to_a_hanging_api_server_times_out(
         await eventually(hangs)
     finally:
         kube_cluster.api_server.resume()
-    assert messages == ["no response from the Kubernetes API within 1 s"]
+    assert messages == ["no response from the Kubernetes API within 5 s"]
     assert (await backend.get(make_rule().ref)).rule == make_rule()
 
 
@@ -149,7 +149,7 @@ async def test_a_list_continues_after_its_token_has_expired(own_cluster: Any, op
     assert found == ["r0", "r1", "r2", "r3", "r4", "r5", "r9"]
     own_cluster.restart()  # clears the API server's watch cache
     events = cluster.watch(objects.resource.path(objects.namespace), resource_version=first.rules[0].version)
-    async with asyncio.timeout(20), aclosing(events):
+    async with aclosing(events):
         with pytest.raises(Gone):
             await anext(events)
 
@@ -170,7 +170,7 @@ async def test_a_watch_yields_the_changes(
     await backend.apply(make_rule(expr="up == 1"), Anything(), dry_run=False)
     await backend.delete(make_rule().ref, Anything(), dry_run=False)
     seen: list[Event] = []
-    async with asyncio.timeout(10), aclosing(cluster.watch(path, resource_version=version)) as events:
+    async with aclosing(cluster.watch(path, resource_version=version)) as events:
         async for event in events:
             seen.append(event)
             if event.kind == "DELETED":
@@ -188,8 +188,7 @@ async def test_a_lost_watch_raises(kube_cluster: Any, cluster: Cluster, objects:
         assert (await anext(events)).kind == "ADDED"
         kube_cluster.kill_api_server()
         with pytest.raises(BackendUnavailable):
-            async with asyncio.timeout(10):
-                await anext(events)
+            await anext(events)
 
 
 async def test_watches_need_no_slot(open_kube: Any, kube_cluster: Any, objects: Any) -> None:
@@ -199,6 +198,6 @@ async def test_watches_need_no_slot(open_kube: Any, kube_cluster: Any, objects: 
     version = await current_version(cluster, path)
     objects.apply("r", [])
     one, two = (cluster.watch(path, resource_version=version) for _ in range(2))
-    async with asyncio.timeout(20), aclosing(one), aclosing(two):
+    async with aclosing(one), aclosing(two):
         assert [(await anext(one)).kind, (await anext(two)).kind] == ["ADDED", "ADDED"]
         assert (await cluster.check()).ok

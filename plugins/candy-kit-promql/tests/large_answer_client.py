@@ -22,9 +22,9 @@ async def main(url: str, count: int, params: str) -> dict[str, Json]:
     async def watch() -> None:
         nonlocal lag
         while True:
-            before = time.monotonic()
+            before = time.process_time()
             await asyncio.sleep(0.01)
-            lag = max(lag, time.monotonic() - before - 0.01)
+            lag = max(lag, time.process_time() - before)
 
     async def one(index: int) -> Outcome:
         run = task_run(seconds=100, instant=1700000000.0)

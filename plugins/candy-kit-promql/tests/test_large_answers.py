@@ -10,8 +10,8 @@ from candy_core.testing.context import plugin_context
 from candy_kit_promql import PROMETHEUS, MetricParams, MetricSettings, open_executor
 from candy_testbed import task_run
 
-TIMEOUT = 1.0
-HELD = 2.5
+TIMEOUT = 5.0
+HELD = 8.0
 """Seconds for which the slow server's answer holds the lock: longer than the timeout of the quick one."""
 ANSWER = (
     b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}, "more":"'
@@ -31,7 +31,7 @@ async def test_the_wait_for_another_large_answer_does_not_count_as_the_servers_t
 
     settings = {
         "datasources": {
-            "slow": {"url": (await serve(slow)).url, "timeout": 20},
+            "slow": {"url": (await serve(slow)).url, "timeout": 60},
             "quick": {"url": (await serve(lambda peer: peer.answer(ANSWER))).url, "timeout": TIMEOUT},
         }
     }

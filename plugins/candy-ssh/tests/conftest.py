@@ -41,6 +41,12 @@ def user(request: pytest.FixtureRequest) -> str:
     return USER
 
 
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin waits for a minute until it gives up a host that is slow to terminate processes."""
+    monkeypatch.setattr("candy_ssh.command_run.STOP_SECONDS", 60.0)
+
+
 @frozen
 class Agent:
     """The opened plugin, asked as the core asks it."""

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from candy_core import Outcome
+from candy_core.hosting.calls import CANCEL_GRACE
+from candy_ssh import command_run
 from candy_testbed import Account, Sshd
 from candy_testbed.requirement import give_up, required
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import USER, accounts
 
+pytestmark = pytest.mark.usefixtures("slow_machine")
 S = "sleep {s}"
 NO_PIPE = ">/dev/null 2>&1 </dev/null"
 COMMANDS = {
@@ -217,7 +220,7 @@ async def test_a_start_that_is_canceled_half_way_is_known_to_have_come_to_nothin
         call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
         await asyncio.sleep(pause)
         call.cancel()
-        pause += 0.0003
+        pause = 1.05 * pause + 0.0003  # on a slow machine a start takes longer, too
         with contextlib.suppress(asyncio.CancelledError):
             told.append((await call).stats["terminated"])
     assert set(told) == {"verified"}
@@ -242,3 +245,10 @@ async def test_what_had_not_begun_at_a_cancel_never_begins(
             asked = await agent.run(port=server.port, command="echo here")  # takes as long, and was asked for later
     assert asked.value == "here"
     assert not mark.exists()
+
+
+def test_processes_are_terminated_before_the_engine_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second is what ``within`` takes at most to cancel what is late."""
+    monkeypatch.undo()  # what the other tests get more of
+    assert command_run.EXIT_SECONDS < command_run.STOP_SECONDS
+    assert command_run.STOP_SECONDS + 0.5 < CANCEL_GRACE

@@ -14,7 +14,10 @@ from candy_testbed import Account, Sshd
 from candy_testbed.fixtures import required
 from candy_testbed.sleepers import Sleepers
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount disks that are full")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount disks that are full"),
+    pytest.mark.usefixtures("slow_machine"),
+]
 
 SHELLS = {
     "its own sh": None,

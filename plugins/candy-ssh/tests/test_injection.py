@@ -72,7 +72,7 @@ async def test_an_argument_arrives_as_it_was_written(
 def test_any_text_arrives_as_it_was_written(text: str) -> None:
     """Through the very line that goes over the wire, read by a shell as sshd has it read."""
     line = launch_line(["printf", "%s", text], "c0ffee", plain_words=True)
-    done = subprocess.run(["sh", "-c", line], check=True, input=b"\n", capture_output=True, timeout=20)
+    done = subprocess.run(["sh", "-c", line], check=True, input=b"\n", capture_output=True, timeout=300)
     assert done.stdout.rpartition(b"c0ffee.\n")[2] == text.encode()
 
 

@@ -12,6 +12,7 @@ from candy_core import Outcome
 from candy_testbed import eventually
 from candy_testbed.ssh_hosts import Hosts
 
+pytestmark = pytest.mark.usefixtures("slow_machine")
 CONNECT = 20.0
 """Seconds for connecting and logging in; enough for eight hosts at once on a machine with ten times as much to do."""
 WRITES = """
