@@ -271,7 +271,7 @@ async def test_a_host_behind_another_is_reached_through_it(open_agent: Any, ssh_
             outcome = await agent.run(host="127.0.0.9", port=server.port, command="echo $SSH_CONNECTION")
             assert outcome.value.split()[2:] == ["127.0.0.9", str(server.port)], outcome.message
             assert agent.executor.pool.opened == 2
-            outcome = await agent.cut(0.5, host="127.0.0.9", port=server.port, command="sleep 100")
+            outcome = await agent.run_and_cancel(0.5, host="127.0.0.9", port=server.port, command="sleep 100")
             assert outcome.stats["terminated"] == "verified"
         pinned["127.0.0.1"] = [server.host_key]
         async with open_agent(jump_hosts={"gate": jump}, host_keys=pinned) as agent:
@@ -392,7 +392,7 @@ async def test_a_server_without_room_for_sessions_says_so(open_agent: Any, ssh_k
                 outcome = await agent.run(port=server.port, command="sleep 0.5; echo in")
                 assert outcome.reason == reason, outcome.message
                 if reason == "ok":
-                    outcome = await agent.cut(0.5, port=server.port, command="setsid sleep 100")
+                    outcome = await agent.run_and_cancel(0.5, port=server.port, command="setsid sleep 100")
                     assert outcome.stats["terminated"] == "verified", outcome.details
 
 

@@ -66,10 +66,10 @@ async def bare_loop(count: int) -> float:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
-    said, _ = await child.communicate()
+    output, _ = await child.communicate()
     if child.returncode:
         raise RuntimeError(f"the bare loop failed: {child.returncode}")
-    return float(said) / count
+    return float(output) / count
 
 
 async def xargs(count: int) -> float:

@@ -13,6 +13,6 @@ def different(count: int) -> Sequence[str]:
     return [f"{METRIC} + 0 * {number}" for number in range(count)]
 
 
-def lonely(count: int) -> Sequence[str]:
+def unbatchable(count: int) -> Sequence[str]:
     """The same, in an order that a join would lose: the agent asks each of them in a request of its own."""
     return [f"sort({query})" for query in different(count)]

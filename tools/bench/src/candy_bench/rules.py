@@ -44,10 +44,10 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
             )
-            said, _ = await child.communicate()
+            output, _ = await child.communicate()
             if child.returncode:
                 raise RuntimeError(f"the bare client failed: {child.returncode}")
-            return float(said)
+            return float(output)
 
         async def emptied(taken: float) -> float:
             await asyncio.to_thread(cluster.api.request, "DELETE", OBJECTS.format(made), timeout=60)

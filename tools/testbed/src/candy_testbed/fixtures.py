@@ -18,8 +18,8 @@ from candy_testbed.kube.fixtures import kube_namespace as kube_namespace
 from candy_testbed.kube.fixtures import kubectl as kubectl
 from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.requirement import REQUIRE as REQUIRE
-from candy_testbed.requirement import give_up as give_up
 from candy_testbed.requirement import required as required
+from candy_testbed.requirement import skip_or_fail as skip_or_fail
 from candy_testbed.running_agent import StartAgent, agent_running
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers, sleepers_gone
@@ -90,7 +90,7 @@ def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         ssh_keygen(folder / "login")
     except MissingServer as missing:
-        give_up(missing)
+        skip_or_fail(missing)
     return folder
 
 
@@ -111,7 +111,7 @@ def ssh_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         try:
             running = stack.enter_context(hosts(tmp_path_factory.mktemp("hosts")))
         except MissingServer as missing:
-            give_up(missing)
+            skip_or_fail(missing)
         yield running
 
 

@@ -59,7 +59,7 @@ async def never_ends(writer: asyncio.StreamWriter, head: str) -> None:
     await _chunked(writer, b" " * PIECE)
 
 
-async def rubbish(writer: asyncio.StreamWriter, head: str) -> None:
+async def random_bytes(writer: asyncio.StreamWriter, head: str) -> None:
     """Random bytes, for ever."""
     await _chunked(writer, os.urandom(PIECE))
 
@@ -97,7 +97,7 @@ async def repeats(writer: asyncio.StreamWriter, head: str) -> None:
 BEHAVIOURS: dict[str, Callable[[asyncio.StreamWriter, str], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        *(hangs, hangs_half_way, trickles, never_ends, rubbish, announces_a_gigabyte),
+        *(hangs, hangs_half_way, trickles, never_ends, random_bytes, announces_a_gigabyte),
         *(resets, html, refuses, repeats),
     )
 }

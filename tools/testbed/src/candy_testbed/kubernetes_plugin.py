@@ -103,5 +103,5 @@ class Objects:
         made = self.apply("apps/v1", kind, name, spec=body, labels=labels)
         if status is None:
             return made
-        told = {"observedGeneration": made["metadata"]["generation"], **status}
-        return self.cluster.api.patch_status("apps/v1", kind, name, told, namespace=self.namespace)
+        reported = {"observedGeneration": made["metadata"]["generation"], **status}
+        return self.cluster.api.patch_status("apps/v1", kind, name, reported, namespace=self.namespace)

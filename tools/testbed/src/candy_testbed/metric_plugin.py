@@ -136,7 +136,7 @@ def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: M
         ],
         endless=[_of("hangs"), _of("hangs_half_way"), _of("trickles")],
         floods=[Flood(params=_of(name), reason=Reason.TOO_LARGE) for name in ("never_ends", "announces_a_gigabyte")]
-        + [Flood(params=_of("rubbish"), reason=Reason.TOO_LARGE, told="4194304")],
+        + [Flood(params=_of("random_bytes"), reason=Reason.TOO_LARGE, told="4194304")],
         numbered=lambda number: Case(params={"query": f"vector({number})"}, value=str(number)),
         secrets=[token],
     )

@@ -17,7 +17,7 @@ REQUIRE = "CANDY_TEST_REQUIRE"
 ServerT = TypeVar("ServerT", bound=AbstractContextManager[Any, None])
 
 
-def give_up(missing: MissingServer) -> NoReturn:
+def skip_or_fail(missing: MissingServer) -> NoReturn:
     """Skip the test for want of a server, or fail it, as REQUIRE says."""
     wanted = {name.strip() for name in os.environ.get(REQUIRE, "").split(",")}
     if wanted & {"all", missing.program}:
@@ -34,7 +34,7 @@ def required(server: ServerT) -> Iterator[ServerT]:
     try:
         server.__enter__()
     except MissingServer as missing:
-        give_up(missing)
+        skip_or_fail(missing)
     try:
         yield server
     finally:

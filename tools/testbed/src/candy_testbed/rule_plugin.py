@@ -145,7 +145,7 @@ def group_schema(definition: str) -> Mapping[str, Any]:
     return schema
 
 
-def departures(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Iterator[str]:
+def schema_differences(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Iterator[str]:
     """Every place where a class that reads objects differs from the schema that they have."""
     bare = _bare(kind)
     expected = schema.get("type") or "string"  # x-kubernetes-int-or-string has none
@@ -162,17 +162,17 @@ def departures(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Ite
         if required != set(schema.get("required", ())):
             yield f"{path}: required are {schema.get('required', [])}, and by our class {sorted(required)}"
         for name in sorted(fields.keys() & properties.keys()):
-            yield from departures(hints[fields[name].name], properties[name], f"{path}.{name}")
+            yield from schema_differences(hints[fields[name].name], properties[name], f"{path}.{name}")
     elif get_origin(bare) is tuple:
         if expected != "array":
             yield f"{path}: a tuple for {expected}"
         else:
-            yield from departures(get_args(bare)[0], schema["items"], f"{path}[]")
+            yield from schema_differences(get_args(bare)[0], schema["items"], f"{path}[]")
     elif isinstance(get_origin(bare), type) and issubclass(get_origin(bare), Mapping):
         if "additionalProperties" not in schema:
             yield f"{path}: a mapping for {expected}"
         else:
-            yield from departures(get_args(bare)[1], schema["additionalProperties"], f"{path}.*")
+            yield from schema_differences(get_args(bare)[1], schema["additionalProperties"], f"{path}.*")
     elif {bool: "boolean", int: "integer"}.get(bare, "string") != expected:
         yield f"{path}: {bare.__name__} for {expected}"
 

@@ -16,22 +16,22 @@ from candy_testbed.server import MissingServer
 _RULE = re.compile(r'group "(?P<group>[^"]*)", rule \d+, "(?P<rule>[^"]*)": (?P<what>.*)')
 
 
-def promtool_says(groups: Sequence[Any]) -> str:
+def promtool_output(groups: Sequence[Any]) -> str:
     """What ``promtool check rules`` finds wrong, ``""`` if nothing; lint counts, as in a rule that is there twice."""
-    return _said("promtool", "prometheus", ["check", "rules", "--lint-fatal"], groups)
+    return _output_of("promtool", "prometheus", ["check", "rules", "--lint-fatal"], groups)
 
 
-def promtool_faults(groups: Sequence[Any]) -> dict[str, str]:
+def promtool_errors(groups: Sequence[Any]) -> dict[str, str]:
     """By the name of a rule, what ``promtool check rules`` finds wrong with it; names are told apart by the caller."""
-    return {match["rule"]: match["what"] for match in _RULE.finditer(promtool_says(groups))}
+    return {match["rule"]: match["what"] for match in _RULE.finditer(promtool_output(groups))}
 
 
-def vmalert_says(groups: Sequence[Any]) -> str:
+def vmalert_output(groups: Sequence[Any]) -> str:
     """What ``vmalert -dryRun`` finds wrong, ``""`` if nothing."""
-    return _said("vmalert", "victoria-metrics", ["-dryRun", "-rule"], groups)
+    return _output_of("vmalert", "victoria-metrics", ["-dryRun", "-rule"], groups)
 
 
-def _said(program: str, package: str, arguments: Sequence[str], groups: Sequence[Any]) -> str:
+def _output_of(program: str, package: str, arguments: Sequence[str], groups: Sequence[Any]) -> str:
     executable = shutil.which(program)
     if executable is None:
         raise MissingServer(program, package)

@@ -41,7 +41,7 @@ class Sleepers:
         """See :func:`processes`."""
         return processes(lambda words: bool(words) and words[0].endswith("sleep") and self.seconds in words)
 
-    async def begun(self, count: int = 1) -> None:
+    async def started(self, count: int = 1) -> None:
         """Wait until there are as many."""
         await eventually(lambda: len(self()) >= count)
 

@@ -87,8 +87,8 @@ def counted(url: str, metric: str, label: str, clock: str | None = None) -> floa
     page = _page(url)
     if clock is not None:
         deadline = time.monotonic() + 120
-        told = _sum(page, clock)
-        while _sum(page := _page(url), clock) == told:
+        total = _sum(page, clock)
+        while _sum(page := _page(url), clock) == total:
             assert time.monotonic() < deadline, f"{clock} of {url} stands still"
             time.sleep(0.05)
     return _sum(page, metric, label)

@@ -127,8 +127,8 @@ class KubeCluster:
         self.start_api_server()
         self.api_server.wait_until_ready()
 
-    def mend(self) -> None:
-        """Have the API server run again, whatever a test has done to it."""
+    def ensure_running(self) -> None:
+        """Resume or start the API server if a test has paused or killed it, and wait until it is ready."""
         if self.api_server.running:
             self.api_server.resume()
         else:
