@@ -137,8 +137,8 @@ async def test_binary_output_is_made_readable(agent: Any) -> None:
 async def test_endless_output_does_not_block_the_loop(agent: Any) -> None:
     call = asyncio.ensure_future(agent.run({"command": "cat /dev/zero"}))
     worst = 0.0
-    until = time.monotonic() + 1.0
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
         before = time.monotonic()
         await asyncio.sleep(0.001)
         worst = max(worst, time.monotonic() - before)

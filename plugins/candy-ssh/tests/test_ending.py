@@ -88,14 +88,14 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
 
 
 def as_root(why: str) -> None:
-    """Go on only as root; where everything is required, to be somebody else is a failure."""
+    """Skip the test unless it runs as root; fail it where everything is required."""
     if os.geteuid() != 0:
         skip_or_fail(MissingServer("root", "root", why))
 
 
 @pytest.fixture
 def become(tmp_path: Path) -> Path:
-    """A program that makes whoever calls it root, as sudo does."""
+    """A setuid program that runs as root, as sudo does."""
     as_root("only root can make a program that runs as root")
     program = tmp_path / "become"
     shutil.copy(shutil.which("setpriv") or "setpriv", program)
@@ -107,7 +107,7 @@ def become(tmp_path: Path) -> Path:
 
 
 async def left_alive(agent: Any, become: Path, sleepers: Sleepers, **params: Any) -> None:
-    """A process of root's, begun by a user who may not end it, is named."""
+    """A process of root's, started by a user who may not kill it, is named."""
     command = f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
     outcome = await agent.run_and_cancel(0.3, sleepers.started(), command=command, **params)
     left = sleepers()

@@ -22,7 +22,7 @@ Play: TypeAlias = Callable[[Process, bytes], Awaitable[None]]
 
 
 class Anybody(asyncssh.SSHServer):
-    """Lets everybody in."""
+    """Accepts every user."""
 
     def begin_auth(self, username: str) -> bool:
         """Nothing has to be proved."""

@@ -1,4 +1,4 @@
-"""Starts a command many times, as anybody would write it. A program: ``COUNT CONCURRENCY ARGV…``; prints seconds.
+"""Starts a command many times, in the plain way. A program: ``COUNT CONCURRENCY ARGV…``; prints seconds.
 
 On asyncio's own loop: with uvloop, which the agent runs on, the same takes five times as long.
 """

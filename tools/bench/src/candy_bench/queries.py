@@ -45,9 +45,9 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         }
         times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(name: str, what: str, goal: float, ours: str = "agent") -> Finding:
+    def row(name: str, label: str, goal: float, ours: str = "agent") -> Finding:
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(times[name], times[ours]),
             goal=Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",

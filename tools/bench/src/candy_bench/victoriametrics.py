@@ -37,10 +37,10 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             }
             times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(name: str, what: str, goal: float, mine: str = "agent") -> Finding:
+    def row(name: str, label: str, goal: float, mine: str = "agent") -> Finding:
         theirs, ours = times[name], times[mine]
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(theirs, ours),
             goal=Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",

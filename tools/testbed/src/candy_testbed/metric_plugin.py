@@ -1,4 +1,4 @@
-"""What the tests of the metric plugins share: a plugin opened and asked as the core does, and what its suite is told.
+"""What the tests of the metric plugins share: a plugin opened and asked as the core does, and the subject of its suite.
 
 Each plugin's conftest makes its ``open_agent`` of it::
 
@@ -76,7 +76,7 @@ class Agent:
         return [found[index] for index in range(len(queries))]
 
     async def health(self) -> Health:
-        """What the plugin's own check says."""
+        """The result of the plugin's health check."""
         assert self.spec.check is not None
         return await self.spec.check(self.executor)
 
@@ -103,7 +103,7 @@ def opener(plugin: str, spec: MetricSpec) -> Open:
 
 
 def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: Mapping[str, Json]) -> Subject:
-    """What ``ExecutorSuite`` is told of a metric plugin.
+    """The ``ExecutorSuite`` subject of a metric plugin.
 
     ``url`` is a real server's, ``hostile`` that of a :class:`~candy_testbed.hostile.HostileHttp`. ``stretch`` is a
     ``range`` in which the real one has samples already.

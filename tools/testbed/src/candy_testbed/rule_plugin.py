@@ -1,4 +1,4 @@
-"""What tests of plugins that keep rules in a cluster share: what their suite is told, and the CRDs of their classes."""
+"""For tests of plugins that keep rules in a cluster: the subject of their suite, and the CRDs of their classes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def subject(
     kind: str,
     bad: Sequence[BadRule],
 ) -> Subject:
-    """What ``RuleBackendSuite`` is told of a plugin that keeps rules as objects of ``kind`` in ``spec.groups``.
+    """The ``RuleBackendSuite`` subject of a plugin that keeps rules as objects of ``kind`` in ``spec.groups``.
 
     ``folder`` is the test's own. ``datasource`` is a real server that knows expressions.
     """
@@ -146,7 +146,7 @@ def group_schema(definition: str) -> Mapping[str, Any]:
 
 
 def schema_differences(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Iterator[str]:
-    """Every place where a class that reads objects differs from the schema that they have."""
+    """Every difference between a class that reads objects and their schema."""
     bare = _bare(kind)
     expected = schema.get("type") or "string"  # x-kubernetes-int-or-string has none
     if isinstance(bare, type) and attrs.has(bare):

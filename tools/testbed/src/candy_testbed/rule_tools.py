@@ -1,4 +1,4 @@
-"""Prometheus' and VictoriaMetrics' own judgement of rule files: what ours is compared with."""
+"""Checks rule files with Prometheus' and VictoriaMetrics' own tools, to compare ours with."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _RULE = re.compile(r'group "(?P<group>[^"]*)", rule \d+, "(?P<rule>[^"]*)": (?P<
 
 
 def promtool_output(groups: Sequence[Any]) -> str:
-    """What ``promtool check rules`` finds wrong, ``""`` if nothing; lint counts, as in a rule that is there twice."""
+    """What ``promtool check rules`` finds wrong, ``""`` if nothing; including lint errors such as a duplicate rule."""
     return _output_of("promtool", "prometheus", ["check", "rules", "--lint-fatal"], groups)
 
 
 def promtool_errors(groups: Sequence[Any]) -> dict[str, str]:
-    """By the name of a rule, what ``promtool check rules`` finds wrong with it; names are told apart by the caller."""
+    """The errors of ``promtool check rules`` by the name of the rule; names must be unique."""
     return {match["rule"]: match["what"] for match in _RULE.finditer(promtool_output(groups))}
 
 

@@ -78,7 +78,7 @@ class KubeCluster:
         return self._api
 
     def api_as(self, token: str) -> KubeApi:
-        """The calls of whoever has this token."""
+        """An API client with this token."""
         return KubeApi(self.api_server.address, self.ca_file, token)
 
     def write_kubeconfig(self, path: Path, *, token: str | None = None, namespace: str = "default") -> Path:
@@ -157,7 +157,7 @@ class KubeCluster:
             time.sleep(_POLL)
 
     def create_namespace(self, name: str | None = None) -> str:
-        """Create a namespace, by default with a name that nobody else has; gives the name."""
+        """Create a namespace, by default with a unique name; returns the name."""
         name = name or f"test-{uuid.uuid4().hex[:12]}"
         self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         return name

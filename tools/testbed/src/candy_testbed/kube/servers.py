@@ -22,7 +22,7 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 
 
 def lasting_port() -> int:
-    """A free port that nobody is given by chance while its server is down, as one of the ephemeral range is."""
+    """A free port outside the ephemeral range, so that no other process gets it while its server is down."""
     try:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except OSError:
@@ -60,7 +60,7 @@ class Etcd(KubeProgram):
     program: ClassVar[str] = "etcd"
 
     def command(self) -> Sequence[str]:
-        """Without fsync: nobody needs these data after a power cut."""
+        """Without fsync: these data need not survive a power failure."""
         return [
             f"--data-dir={self.folder / 'data'}",
             f"--listen-client-urls={self.url}",
