@@ -106,7 +106,7 @@ def rights_of_manifests(cluster: KubeCluster, folder: Path) -> Iterator[Rights]:
             stack.callback(cluster.delete_namespace, name)
         for kind in ("ClusterRoleBinding", "ClusterRole"):
             stack.callback(cluster.api.delete, ROLES, kind, "candy-agent")
-        stack.callback(cluster.mend)
+        stack.callback(cluster.ensure_running)
         for document in documents:
             cluster.api.apply(document)
         token = cluster.service_account_token("candy-agent", "candy-agent")

@@ -104,7 +104,7 @@ async def test_the_heartbeat_has_the_clusters_figures(
     server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}
     try:
         with NodeMetrics(kube_cluster) as metrics:
-            metrics.tell(node, cpu="1", memory="6Gi")
+            metrics.set_usage(node, cpu="1", memory="6Gi")
             async with start_agent(**in_cluster, **server, CANDY_CLUSTER_NAME="shop") as agent:
 
                 async def told_of_nodes() -> bool:

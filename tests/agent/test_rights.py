@@ -227,7 +227,7 @@ async def test_the_right_to_the_usage_of_nodes_is_needed_by_the_heartbeat_alone(
     server = {"CANDY_SERVER_URL": candy_server.url, "CANDY_SERVER_API_KEY": candy_server.key}
     try:
         with NodeMetrics(kube_cluster) as metrics:
-            metrics.tell(node, cpu="1", memory="6Gi")
+            metrics.set_usage(node, cpu="1", memory="6Gi")
             async with rights.without(USAGE), start_agent(**rights.env, **server) as agent:
 
                 async def told_of_nodes() -> Any:

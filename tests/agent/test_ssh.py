@@ -86,7 +86,7 @@ async def test_a_cancel_answers_once_the_remote_processes_are_dead(
     command = f"echo begun; (env -i setsid sleep {sleepers.seconds} &); trap '' TERM; sleep {sleepers.seconds}"
     async with start_agent(**env) as agent:
         await agent.post("/api/v1/task", items(sshd, {"command": command}, {"command": "true"}, task_id="t"))
-        await sleepers.begun(2)
+        await sleepers.started(2)
         status, state = await agent.delete("/api/v1/tasks/t")
         assert (status, state["success"], state["status"]) == (200, True, "canceled")
         assert sleepers() == []
@@ -117,7 +117,7 @@ async def test_no_remote_command_outlives_the_agent(
     async with start_agent(**env, CANDY_SHUTDOWN_GRACE="0.5") as agent:
         command = f"trap '' TERM HUP; setsid sleep {sleepers.seconds} & sleep {sleepers.seconds}"
         await agent.post("/api/v1/task", items(sshd, {"command": command}))
-        await sleepers.begun(2)
+        await sleepers.started(2)
     assert sleepers() == []
 
 
@@ -179,7 +179,7 @@ async def test_no_secret_of_an_item_is_told_anywhere(
         **env, CANDY_SERVER_URL=candy_server.url, CANDY_SERVER_API_KEY=candy_server.key, LOG_LEVEL="DEBUG"
     ) as agent:
         await agent.post("/api/v1/task", good)
-        await sleepers.begun()
+        await sleepers.started()
         seen = processes()
         assert (await agent.delete("/api/v1/tasks/good"))[1]["success"] is True
         document = await agent.run(bad)

@@ -64,10 +64,10 @@ class Writers:
         version = read["metadata"]["resourceVersion"]
         notes = read["metadata"]["annotations"]
         notes[PERSON] = f"{notes.get(PERSON, '')} {words}".strip()
-        said = await self.kubectl.replace(read)
-        if said.code == 0:
-            return Accepted(version, said.object["metadata"]["resourceVersion"], words)
-        assert "(Conflict)" in said.error, said
+        result = await self.kubectl.replace(read)
+        if result.exit_code == 0:
+            return Accepted(version, result.object["metadata"]["resourceVersion"], words)
+        assert "(Conflict)" in result.stderr, result
         return "conflict"
 
 
@@ -87,7 +87,7 @@ async def writers(
         writers = Writers((first, second), kubectl, kube_namespace)
         # All three have a connection, or a cache, so that none is done before another has begun.
         assert await second.get(writers.path) | made == made
-        assert (await kubectl("get", KIND, "--all-namespaces")).code == 0
+        assert (await kubectl("get", KIND, "--all-namespaces")).exit_code == 0
         yield writers
 
 
@@ -169,8 +169,8 @@ async def test_what_a_person_writes_beside_stays_and_is_no_conflict(writers: Wri
     async def note() -> None:
         for number in range(5):
             for verb in ("annotate", "label"):
-                said = await writers.kubectl(verb, *where, "--overwrite", f"example.com/{verb}=v{number}")
-                assert said.code == 0, said
+                result = await writers.kubectl(verb, *where, "--overwrite", f"example.com/{verb}=v{number}")
+                assert result.exit_code == 0, result
 
     async with asyncio.TaskGroup() as group:
         for task in (put(0), put(1), note()):
@@ -219,11 +219,11 @@ async def test_what_a_person_has_taken_stays_and_is_named(
         manifest["spec"]["groups"][0]["rules"][0]["expr"] = "up == 7"
         for given in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
             manifest["metadata"].pop(given, None)
-        unforced = await writers.kubectl("apply", "--server-side", "--filename", "-", send=manifest)
-        assert 'conflict with "candy-agent"' in unforced.error, "the person is told, too"
+        unforced = await writers.kubectl("apply", "--server-side", "--filename", "-", stdin=manifest)
+        assert 'conflict with "candy-agent"' in unforced.stderr, "the person is told, too"
         which = () if "-" in arguments else (kind, manager, "--namespace", writers.namespace)
-        said = await writers.kubectl(*arguments, *which, send=manifest, editor="sed -i 's/up == 0/up == 7/'")
-        assert said.code == 0, said
+        result = await writers.kubectl(*arguments, *which, stdin=manifest, editor="sed -i 's/up == 0/up == 7/'")
+        assert result.exit_code == 0, result
     before = [await writers.kubectl.read(kind, manager, writers.namespace) for manager in TAKES]
     for manager in TAKES:
         read = await other.get(f"{RULES}/{manager}?type={type_name}&namespace={writers.namespace}")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from candy_testbed import KubeCluster
-from candy_testbed.requirement import give_up
+from candy_testbed.requirement import skip_or_fail
 from candy_testbed.server import MissingServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ Object: TypeAlias = "dict[str, Any]"
 def render() -> Path:
     built = subprocess.run([ROOT / "tools/testbed/chart/build.sh"], capture_output=True, text=True)
     if built.returncode:
-        give_up(MissingServer("render", "golang-1.19-go", f"the renderer of charts: {built.stderr[-500:]}"))
+        skip_or_fail(MissingServer("render", "golang-1.19-go", f"the renderer of charts: {built.stderr[-500:]}"))
     return Path(built.stdout.strip())
 
 

@@ -36,5 +36,5 @@ def test_a_goal_counts_as_reached_on_its_own_side(bound: Bound, figure: float, r
 def test_what_is_not_here_is_told_in_its_row() -> None:
     console = Console(width=100)
     with console.capture() as shown:
-        console.print(table([Finding(what="remote", figure=None, note="sshd is not installed")]))
+        console.print(table([Finding(label="remote", figure=None, note="sshd is not installed")]))
     assert "not measured: sshd is not installed" in " ".join(shown.get().replace("│", " ").split())

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 from attrs import frozen
 
-from candy_testbed.requirement import give_up, required
+from candy_testbed.requirement import required, skip_or_fail
 from candy_testbed.server import LoopbackServer, MissingServer, answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,9 +43,9 @@ class Image:
 def image() -> Iterator[Image]:
     for program in ("buildah", "mmdebstrap"):
         if shutil.which(program) is None:
-            give_up(MissingServer(program, program))
+            skip_or_fail(MissingServer(program, program))
     if os.getuid() != 0:
-        give_up(MissingServer("root", "", "root builds the image where there is no container engine"))
+        skip_or_fail(MissingServer("root", "", "root builds the image where there is no container engine"))
     built = subprocess.run([ROOT / "contrib/deploy/image/without-docker.sh", TAG], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[-4000:]
     buildah = built.stdout.split()

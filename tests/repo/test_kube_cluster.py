@@ -173,7 +173,7 @@ def test_whatever_a_test_does_to_the_api_server_is_mended(kube_cluster: KubeClus
     }[harm]()
     with pytest.raises(OSError, match=r"refused|timed out"):
         kube_cluster.api.request("GET", "/readyz", timeout=0.5)
-    kube_cluster.mend()
+    kube_cluster.ensure_running()
     assert kube_cluster.api.request("GET", "/readyz") == "ok"
 
 

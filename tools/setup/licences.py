@@ -118,10 +118,10 @@ def faults() -> Iterator[str]:
         if name in ours:
             continue
         ids = (PERMISSIVE if name in shipped else PERMISSIVE | WEAK) | EXCEPTED.get(name, frozenset())
-        said = licences(distribution)
-        if not said or not all(allowed(each, ids) for each in said):
+        found = licences(distribution)
+        if not found or not all(allowed(each, ids) for each in found):
             kind = "shipped with the agent" if name in shipped else "a developer's tool"
-            yield f"{name} ({kind}): licence {' / '.join(said) or 'unknown'} is not on the list"
+            yield f"{name} ({kind}): licence {' / '.join(found) or 'unknown'} is not on the list"
 
 
 if __name__ == "__main__":

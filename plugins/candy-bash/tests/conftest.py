@@ -37,10 +37,10 @@ class Agent:
         read: CommandParams = params_reader.read(written, spec.params)
         return await self.executor.run(Item(index=0, id=0, name="", params=read), task_run(locale=locale))
 
-    async def canceled(
+    async def run_and_cancel(
         self, params: str | dict[str, Any], *, when: Callable[[], object], locale: Locale = Locale.EN
     ) -> Outcome:
-        """Run an item, cancel it as soon as ``when`` holds, and give what it says then."""
+        """Run an item, cancel it as soon as ``when`` is true, and return its outcome."""
         call = asyncio.ensure_future(self.run(params, locale=locale))
         await eventually(lambda: call.done() or when())
         assert not call.done(), f"it ended before it was canceled: {call.result()}"

@@ -74,7 +74,7 @@ async def test_a_cancel_answers_once_everything_is_dead(
     command = f"(setsid sleep {sleepers.seconds} &); sleep {sleepers.seconds}"
     async with start_agent(**commands) as agent:
         task_id = await agent.submit(items({"command": command}))
-        await sleepers.begun(2)
+        await sleepers.started(2)
         _, answer = await agent.delete(f"/api/v1/tasks/{task_id}")
         assert answer["success"] is True
         assert sleepers() == []
@@ -88,7 +88,7 @@ async def test_no_command_outlives_the_agent(
     command = f"(setsid sleep {sleepers.seconds} &); trap '' TERM; sleep {sleepers.seconds}; sleep {sleepers.seconds}"
     async with start_agent(**commands, CANDY_SHUTDOWN_GRACE="0.5") as agent:
         await agent.submit(items({"command": command}))
-        await sleepers.begun(2)
+        await sleepers.started(2)
     assert sleepers() == []
 
 

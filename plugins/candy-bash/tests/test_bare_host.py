@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from candy_bash import exec_with_limits
-from candy_testbed.requirement import give_up
+from candy_testbed.requirement import skip_or_fail
 from candy_testbed.server import MissingServer
 
 SCRIPT = 'mount --bind /usr/bin "$0/programs" && mount --bind "$0/left" /usr/bin && exec "$@"'
@@ -27,11 +27,11 @@ OnBareHost = Callable[..., dict[str, Any]]
 def on_bare_host(tmp_path: Path) -> OnBareHost:
     """Run items there, with these settings."""
     if not Path("/bin").is_symlink():
-        give_up(MissingServer("usrmerge", "usrmerge", "/bin is not /usr/bin here, and only that is replaced"))
+        skip_or_fail(MissingServer("usrmerge", "usrmerge", "/bin is not /usr/bin here, and only that is replaced"))
     try:
         subprocess.run([*UNSHARE, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        give_up(MissingServer("unshare", "util-linux", "unshare (of util-linux) makes no namespaces here"))
+        skip_or_fail(MissingServer("unshare", "util-linux", "unshare (of util-linux) makes no namespaces here"))
     for name in ("programs", "left"):
         (tmp_path / name).mkdir()
     for program in Path("/usr/bin").iterdir():

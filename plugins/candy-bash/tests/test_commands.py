@@ -135,8 +135,8 @@ async def test_binary_output_is_made_readable(agent: Any) -> None:
 async def test_endless_output_does_not_block_the_loop(agent: Any) -> None:
     call = asyncio.ensure_future(agent.run({"command": "cat /dev/zero"}))
     worst = 0.0
-    until = time.monotonic() + 1.0
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
         before = time.process_time()  # what this process does between two turns of the loop
         await asyncio.sleep(0.001)
         worst = max(worst, time.process_time() - before)

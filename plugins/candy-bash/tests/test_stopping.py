@@ -53,7 +53,7 @@ async def test_everything_is_dead_after_a_cancel(
     forked …; `stats.terminated` is `verified`'.
     """
     async with open_agent(**({} if user is None else {"user": user})) as agent:
-        outcome = await agent.canceled(command.format(s=sleepers.seconds), when=sleepers)
+        outcome = await agent.run_and_cancel(command.format(s=sleepers.seconds), when=sleepers)
         assert sleepers() == []
         assert outcome.stats["terminated"] == "verified"
 
@@ -77,7 +77,7 @@ async def test_processes_of_other_runs_are_left_alone(agent: Any, sleepers: Any)
     mine = asyncio.ensure_future(agent.run(command))
     await eventually(lambda: len(sleepers()) == 2)
     before = set(sleepers())
-    outcome = await agent.canceled(command, when=lambda: len(sleepers()) == 4)
+    outcome = await agent.run_and_cancel(command, when=lambda: len(sleepers()) == 4)
     assert outcome.stats["terminated"] == "verified"
     assert set(sleepers()) == before
     mine.cancel()
@@ -99,7 +99,7 @@ async def test_a_fork_bomb_is_terminated(open_agent: Any, tmp_path: Path) -> Non
     script.chmod(0o755)
 
     async with open_agent(grace=0) as agent:
-        outcome = await agent.canceled(f"{script} 0", when=lambda: len(bombs(script)) >= 15)
+        outcome = await agent.run_and_cancel(f"{script} 0", when=lambda: len(bombs(script)) >= 15)
         assert bombs(script) == []
         assert outcome.stats["terminated"] == "verified"
 
@@ -113,7 +113,9 @@ async def test_a_bomb_of_sessions_without_parents_is_terminated(open_agent: Any,
     script.chmod(0o755)
 
     async with open_agent(grace=0) as agent:
-        outcome = await agent.canceled(f"{script} 0 >/dev/null 2>&1; sleep 60", when=lambda: len(bombs(script)) >= 8)
+        outcome = await agent.run_and_cancel(
+            f"{script} 0 >/dev/null 2>&1; sleep 60", when=lambda: len(bombs(script)) >= 8
+        )
         assert bombs(script) == []
         assert outcome.stats["terminated"] == "verified"
 
@@ -161,7 +163,7 @@ async def test_a_command_that_leaves_nothing_behind_reports_no_termination(agent
 
 
 async def test_output_before_the_cancel_is_kept(agent: Any, sleepers: Any) -> None:
-    outcome = await agent.canceled(f"echo partly; sleep {sleepers.seconds}", when=sleepers)
+    outcome = await agent.run_and_cancel(f"echo partly; sleep {sleepers.seconds}", when=sleepers)
     assert outcome.value == "partly"
     assert "Stdout:\npartly" in outcome.details
 
@@ -249,7 +251,7 @@ async def test_children_of_other_code_are_not_touched(agent: Any, sleepers: Any)
     """A plugin that reaps with waitpid(-1) would steal their exit codes."""
     inside = await asyncio.create_subprocess_exec("sh", "-c", "sleep 0.3; exit 7")
     outside = await asyncio.create_subprocess_exec("sh", "-c", "sleep 0.3; exit 8", start_new_session=True)
-    await agent.canceled(f"sleep {sleepers.seconds}", when=sleepers)
+    await agent.run_and_cancel(f"sleep {sleepers.seconds}", when=sleepers)
     await agent.run("(true &); sleep 0.5")
     assert (await inside.wait(), await outside.wait()) == (7, 8)
 
@@ -292,7 +294,7 @@ async def test_an_unattributed_orphan_makes_the_termination_unverified(
         command = (
             f"env -i {sys.executable} {script} {sleepers.seconds} </dev/null >/dev/null 2>&1 & wait; exec sleep 77"
         )
-        outcome = await agent.canceled(command, when=sleepers, locale=Locale.EN)
+        outcome = await agent.run_and_cancel(command, when=sleepers, locale=Locale.EN)
         [pid] = sleepers()
         os.kill(pid, 9)
         await eventually(lambda: not sleepers())

@@ -18,7 +18,7 @@ HOST = Parameter(kind=Kind.HOST)
 PATH = Parameter(kind=Kind.PATH, root="/var/log")
 TEXT = Parameter(kind=Kind.STRING)
 ENUM = Parameter(kind=Kind.ENUM, values=("eth0", "eth1"))
-KINDS = (HOST, PATH, TEXT, ENUM, Parameter(kind=Kind.NUMBER), Parameter(kind=Kind.INTEGER))
+PARAMETERS = (HOST, PATH, TEXT, ENUM, Parameter(kind=Kind.NUMBER), Parameter(kind=Kind.INTEGER))
 
 
 def template(parameter: Parameter, *around: str) -> Template:
@@ -27,21 +27,23 @@ def template(parameter: Parameter, *around: str) -> Template:
     return compile_template("name", spec)
 
 
-@given(value=st.text() | st.integers() | st.floats() | st.booleans() | st.none(), kind=st.sampled_from(KINDS))
-def test_an_accepted_value_is_exactly_one_element_and_the_others_stay(value: Any, kind: Parameter) -> None:
+@given(value=st.text() | st.integers() | st.floats() | st.booleans() | st.none(), parameter=st.sampled_from(PARAMETERS))
+def test_an_accepted_value_is_exactly_one_element_and_the_others_are_unchanged(
+    value: Any, parameter: Parameter
+) -> None:
     """Contract §3: 'argv lists with typed parameters'."""
     try:
-        text = kind.text_of(value)
+        text = parameter.text_of(value)
     except ArgumentRejected:
         return
     assert text is not None
-    argv = template(kind).command({"it": text}).argv
+    argv = template(parameter).command({"it": text}).argv
     assert argv == ("program", "first", text, "last")
     assert text.isprintable()
     assert not text.startswith("-")
-    if isinstance(value, str) and kind.kind not in (Kind.NUMBER, Kind.INTEGER):
+    if isinstance(value, str) and parameter.kind not in (Kind.NUMBER, Kind.INTEGER):
         assert text == value
-    assert template(kind, "--it=", ".log").command({"it": text}).argv[2] == f"--it={text}.log"
+    assert template(parameter, "--it=", ".log").command({"it": text}).argv[2] == f"--it={text}.log"
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=256))
@@ -51,11 +53,10 @@ def test_any_printable_text_without_a_leading_dash_is_accepted_unchanged(text: s
             TEXT.text_of(text)
     else:
         assert TEXT.text_of(text) == text
-        shell_words = template(TEXT).command({"it": text})
-        assert shell_words.shell is None
+        assert template(TEXT).command({"it": text}).shell is None
 
 
-INJECTIONS = [
+UNPRINTABLE = [
     "a\nb",
     "a\rb",
     "a\0b",
@@ -69,11 +70,11 @@ INJECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind.value)
-def test_line_ends_control_and_invisible_characters_are_rejected(kind: Parameter, text: str) -> None:
+@pytest.mark.parametrize("text", UNPRINTABLE, ids=ascii)
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.kind.value)
+def test_newlines_control_and_invisible_characters_are_rejected(parameter: Parameter, text: str) -> None:
     with pytest.raises(ArgumentRejected):
-        kind.text_of(text)
+        parameter.text_of(text)
     with pytest.raises(ArgumentRejected):
         evolve(PATH, root="/").text_of(f"/{text}")
 
@@ -210,7 +211,7 @@ def test_a_flag_adds_its_argument_or_nothing() -> None:
 
 
 def test_an_error_never_contains_the_value() -> None:
-    for kind in KINDS:
+    for parameter in PARAMETERS:
         with pytest.raises(ArgumentRejected) as error:
-            kind.text_of("-s3cret\n")
+            parameter.text_of("-s3cret\n")
         assert not re.search("s3cret", str(error.value))

@@ -342,7 +342,7 @@ async def test_a_credential_plugin_is_killed_with_the_call_that_runs_it(
     cluster = await open_kube(path, timeout=60, environ={"PATH": os.environ["PATH"]})
     call = asyncio.ensure_future(cluster.request("GET", "/version"))
 
-    await sleepers.begun(2)
+    await sleepers.started(2)
     await asyncio.sleep(0.1)  # the loop has the process in hand, too
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

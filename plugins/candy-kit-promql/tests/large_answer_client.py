@@ -1,4 +1,4 @@
-"""Runs some items at once against the server of the command line; prints their outcomes and the memory, as JSON."""
+"""Runs some items at once against the server whose URL is its argument; prints outcomes and peak memory as JSON."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 
 from candy_core import Problem, Rule, RuleRef
 from candy_kit_rules import PROMETHEUS_RULES, RuleChecker, RuleDialect
-from candy_testbed.requirement import give_up
-from candy_testbed.rule_tools import promtool_faults, promtool_says, vmalert_says
+from candy_testbed.requirement import skip_or_fail
+from candy_testbed.rule_tools import promtool_errors, promtool_output, vmalert_output
 from candy_testbed.server import MissingServer
 
 Groups = Sequence[Any]
@@ -37,7 +37,7 @@ def _or_skip(tool: Callable[[Groups], Any]) -> Callable[[Groups], Any]:
         try:
             return tool(groups)
         except MissingServer as missing:
-            give_up(missing)
+            skip_or_fail(missing)
 
     return run
 
@@ -45,16 +45,16 @@ def _or_skip(tool: Callable[[Groups], Any]) -> Callable[[Groups], Any]:
 @pytest.fixture(scope="session")
 def promtool() -> Callable[[Groups], str]:
     """The errors that promtool reports for groups."""
-    return _or_skip(promtool_says)
+    return _or_skip(promtool_output)
 
 
 @pytest.fixture(scope="session")
 def faults() -> Callable[[Groups], dict[str, str]]:
     """The errors that promtool reports, by the name of the rule."""
-    return _or_skip(promtool_faults)
+    return _or_skip(promtool_errors)
 
 
 @pytest.fixture(scope="session")
 def vmalert() -> Callable[[Groups], str]:
     """The errors that vmalert reports for groups."""
-    return _or_skip(vmalert_says)
+    return _or_skip(vmalert_output)

@@ -1,4 +1,4 @@
-"""Durations: the same ones are accepted as by Prometheus and VictoriaMetrics themselves."""
+"""Durations: exactly those that Prometheus and VictoriaMetrics accept are accepted."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ counts = st.integers(0, 9999)
 
 
 @given(st.lists(st.none() | counts, min_size=len(UNITS), max_size=len(UNITS)).filter(any))
-def test_units_in_order_are_accepted_for_both(found: list[int | None]) -> None:
-    text = "".join(f"{count}{unit}" for count, unit in zip(found, UNITS, strict=True) if count is not None)
+def test_units_in_order_are_accepted_for_both(numbers: list[int | None]) -> None:
+    text = "".join(f"{count}{unit}" for count, unit in zip(numbers, UNITS, strict=True) if count is not None)
     years = sum(
-        (count or 0) * size / 365 for count, size in zip(found, [365, 7, 1, 1 / 24, 0, 0, 0], strict=True)
-    )  # nearly
+        (count or 0) * size / 365 for count, size in zip(numbers, [365, 7, 1, 1 / 24, 0, 0, 0], strict=True)
+    )  # approximately
     if years < 292:
         assert prometheus_duration_problem(text) is None
     if years > 293:
@@ -90,6 +90,6 @@ def test_seconds_of_a_duration() -> None:
     assert victoriametrics_seconds("5i") == 0
 
 
-def test_a_text_of_a_megabyte_is_rejected_at_once() -> None:
+def test_a_one_megabyte_text_is_rejected_at_once() -> None:
     assert prometheus_duration_problem("1" * 1_000_000)
     assert victoriametrics_duration_problem("1m" * 500_000)

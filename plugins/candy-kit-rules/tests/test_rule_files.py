@@ -26,7 +26,7 @@ def record(name: str = "job:up:sum", **more: Any) -> dict[str, Any]:
 
 @BOTH
 @pytest.mark.parametrize(
-    ("second", "path", "says"),
+    ("second", "path", "message"),
     [
         (alert(expr=" "), ".expr", 'alert "HighCPU": expr: expected an expression'),
         ({"alert": "HighCPU"}, ".expr", 'alert "HighCPU": expr: expected an expression'),
@@ -50,16 +50,16 @@ def record(name: str = "job:up:sum", **more: Any) -> dict[str, Any]:
     ],
 )
 async def test_a_problem_has_a_path_and_names_group_rule_and_field(
-    problems: Callable[..., Any], dialect: RuleDialect, second: Any, path: str, says: str
+    problems: Callable[..., Any], dialect: RuleDialect, second: Any, path: str, message: str
 ) -> None:
     [found] = await problems(group(), group(record("a"), second, name="g2"), dialect=dialect)
     assert found.path == f"$.groups[1].rules[1]{path}"
     assert found.message.startswith('group "g2", ')
-    assert says in found.message
+    assert message in found.message
 
 
 @pytest.mark.parametrize(
-    ("expression", "says"),
+    ("expression", "message"),
     [
         ("up{", "the expression does not parse"),
         ("sum(up", "unclosed left parenthesis"),
@@ -76,13 +76,13 @@ async def test_a_problem_has_a_path_and_names_group_rule_and_field(
     ],
 )
 async def test_an_expression_that_is_not_promql_is_rejected_with_the_parsers_message(
-    problems: Callable[..., Any], promtool: Callable[[Any], str], expression: str, says: str
+    problems: Callable[..., Any], promtool: Callable[[Any], str], expression: str, message: str
 ) -> None:
     [found] = await problems(group(alert(expr=expression)))
     assert found.path == "$.groups[0].rules[0].expr"
     assert found.message.startswith('group "node", alert "HighCPU": expr: ')
-    assert says in found.message
-    if "gives" not in says:  # Prometheus rejects these when it evaluates the rule
+    assert message in found.message
+    if "gives" not in message:  # Prometheus rejects these when it evaluates the rule
         assert promtool([group(alert(expr=expression))])
 
 
@@ -123,7 +123,7 @@ async def test_metricsql_is_never_checked_by_a_parser_of_promql(problems: Callab
 
 
 @pytest.mark.parametrize(
-    ("expression", "says"),
+    ("expression", "message"),
     [
         ("sum(up", ") is missing at its end"),
         ("sum(up))", ") closes nothing that is open"),
@@ -132,12 +132,12 @@ async def test_metricsql_is_never_checked_by_a_parser_of_promql(problems: Callab
     ],
 )
 async def test_brackets_of_metricsql_are_checked_without_a_server(
-    problems: Callable[..., Any], vmalert: Callable[[Any], str], expression: str, says: str
+    problems: Callable[..., Any], vmalert: Callable[[Any], str], expression: str, message: str
 ) -> None:
     """Contract section 5: "Before anything is written each rule is checked"."""
     [found] = await problems(group(alert(expr=expression)), dialect=VICTORIAMETRICS_RULES)
     assert (found.path, vmalert([group(alert(expr=expression))]) != "") == ("$.groups[0].rules[0].expr", True)
-    assert found.message.endswith(says)
+    assert found.message.endswith(message)
 
 
 SAME_NAME = [

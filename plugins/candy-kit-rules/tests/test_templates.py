@@ -236,8 +236,8 @@ def test_every_function_and_variable_of_vmalert_is_known(vmalert: Callable[[Any]
     wrong = []
     for word in [*sorted(set(VICTORIAMETRICS_RULES.functions) - newer), "$labels", "$value", "$expr", "$externalURL"]:
         annotations = {"text": f"{{{{ {word} }}}}"}
-        said = vmalert([{"name": "g", "rules": [{"alert": "a", "expr": "up", "annotations": annotations}]}])
-        wrong += [word] if "not defined" in said or "undefined" in said else []
+        output = vmalert([{"name": "g", "rules": [{"alert": "a", "expr": "up", "annotations": annotations}]}])
+        wrong += [word] if "not defined" in output or "undefined" in output else []
     assert wrong == []
 
 

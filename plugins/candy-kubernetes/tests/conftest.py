@@ -56,7 +56,7 @@ def make_node(kube_cluster: KubeCluster) -> Iterator[Any]:
         return node
 
     yield make
-    kube_cluster.mend()
+    kube_cluster.ensure_running()
     for name in made:
         kube_cluster.api.delete("v1", "Node", name)
 

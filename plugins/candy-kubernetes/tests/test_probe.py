@@ -45,7 +45,7 @@ async def probe(kube_cluster: KubeCluster, open_figures: OpenProbe) -> AsyncIter
 def metrics(kube_cluster: KubeCluster) -> Iterator[Callable[..., None]]:
     """Makes the API server serve ``metrics.k8s.io``; called with a node and its ``cpu`` and ``memory``."""
     with NodeMetrics(kube_cluster) as served:
-        yield served.tell
+        yield served.set_usage
 
 
 @pytest.fixture

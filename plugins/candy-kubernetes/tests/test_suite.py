@@ -78,7 +78,7 @@ class TestKubernetes(ExecutorSuite):
                 Flood(params=params_for(name), reason=Reason.TOO_LARGE)
                 for name in ("never-ends", "announces-a-gigabyte")
             ]
-            + [Flood(params=params_for("rubbish"), reason=Reason.TOO_LARGE, told="4194304")],
+            + [Flood(params=params_for("random-bytes"), reason=Reason.TOO_LARGE, told="4194304")],
             numbered=numbered,
             many=MANY,
             secrets=[kube_cluster.token],

@@ -14,7 +14,7 @@ def claim(objects: Objects, name: str, phase: str | None = None, **metadata: Any
     objects.apply("v1", "PersistentVolumeClaim", name, spec=spec, status=status, **metadata)
 
 
-async def test_an_unbound_claim_is_an_offender_and_a_lost_one_the_worst(agent: Agent, objects: Objects) -> None:
+async def test_an_unbound_claim_is_an_offender_and_a_lost_one_is_the_worst(agent: Agent, objects: Objects) -> None:
     claim(objects, "bound", "Bound")
     claim(objects, "a-pending")
     claim(objects, "lost", "Lost")
@@ -27,7 +27,7 @@ async def test_an_unbound_claim_is_an_offender_and_a_lost_one_the_worst(agent: A
     assert outcome.stats == {"offenders": 2, "total": 3, "bound": 1, "pending": 1, "lost": 1}
 
 
-async def test_a_claim_may_be_pending_for_the_grace(agent: Agent, objects: Objects) -> None:
+async def test_a_claim_may_be_pending_within_the_grace_period(agent: Agent, objects: Objects) -> None:
     claim(objects, "pending")
     where: dict[str, Any] = {"namespace": objects.namespace, "grace": "5m"}
     assert (await agent.run("volumes", **where)).value == "0"

@@ -62,7 +62,7 @@ class Agent:
         item = Item(index=0, id=1, name="", params=self.params(**params))
         return await self.executor.run(item, task_run(locale=locale))
 
-    async def cut(
+    async def run_and_cancel(
         self, seconds: float = 0.5, when: Awaitable[object] | None = None, *, grace: float = GRACE, **params: Any
     ) -> Outcome:
         """Cancel the run ``seconds`` after its start, or after ``when``; its outcome, due within ``grace`` seconds."""

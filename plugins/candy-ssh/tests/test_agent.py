@@ -100,25 +100,25 @@ async def test_secrets_of_callers_and_of_the_configuration_are_told_nowhere(
         {**user, "password": WORD, "port": "1", "command": "true"},
         {"credential": "broken", "command": "true"},
     )
-    told: dict[str, str] = {}
+    exposed: dict[str, str] = {}
     async with start_agent(**commands, PYTHONASYNCIODEBUG="1") as agent:
         for query, headers in (("?dry_run=true", {}), ("", {"Prefer": "handling=strict"})):
             async with agent.http.post(f"/api/v1/task{query}", json=body, headers=headers) as answer:
-                told[f"POST {query}{headers}"] = await answer.text()
+                exposed[f"POST {query}{headers}"] = await answer.text()
                 assert answer.status in (200, 422)
         found = (await agent.run(body))["results"]
         assert {result["status"] for result in found} == {"failed"}
         reasons = [result["reason"] for result in found]
         assert reasons == ["auth_failed", *["bad_params"] * 4, "auth_failed", "host_key_mismatch", "auth_failed"]
-        told["results"] = json.dumps(found)
+        exposed["results"] = json.dumps(found)
         async with agent.http.get("/api/v1/tasks") as answer:
             ids = [state["task_id"] for state in (await answer.json())["tasks"]]
         for path in ("/api/v1/config", "/metrics", *(f"/api/v1/tasks/{each}/logs" for each in ids)):
             async with agent.http.get(path) as answer:
-                told[path] = await answer.text()
-        told["log"] = agent.output()
-    assert [name for name, text in told.items() if WORD in text or ADMIN in text] == []
-    assert "task_ended" in told["log"]
+                exposed[path] = await answer.text()
+        exposed["log"] = agent.output()
+    assert [name for name, text in exposed.items() if WORD in text or ADMIN in text] == []
+    assert "task_ended" in exposed["log"]
 
 
 async def test_nothing_of_the_agents_environment_crosses_the_connection(

@@ -1,4 +1,4 @@
-"""What the plugin says of itself, and of settings that cannot be right."""
+"""What the plugin announces, and which settings it rejects."""
 
 from __future__ import annotations
 

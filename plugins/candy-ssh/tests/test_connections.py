@@ -87,7 +87,7 @@ async def test_connections_beyond_the_bound_take_the_place_of_unused_ones(open_a
 async def test_a_connection_that_died_while_it_was_idle_is_replaced(
     open_agent: Any, ssh_keys: Path, tmp_path: Path
 ) -> None:
-    """The server has been frozen and forgotten, as by a firewall between: nothing says that nobody is there."""
+    """The server is frozen, as behind a firewall that drops packets: the connection gives no error."""
     with many_hosts(ssh_keys) as server:
         pinned = dict.fromkeys(MANY[:1], (server.host_key,))
         async with open_agent(host_keys=pinned, connect_timeout="5") as agent:
@@ -104,7 +104,7 @@ async def test_a_connection_that_died_while_it_was_idle_is_replaced(
 
 
 def _sessions(pid: int) -> list[str]:
-    """The processes that a server has begun for its connections."""
+    """The processes that a server has started for its connections."""
     asked = ["ps", "-o", "pid=", "--ppid", str(pid)]
     return subprocess.run(asked, check=False, capture_output=True, text=True).stdout.splitlines()
 
@@ -263,7 +263,7 @@ async def test_a_credential_may_be_for_some_hosts_only(open_agent: Any, ssh_keys
 async def test_a_host_behind_another_is_reached_through_it(
     open_agent: Any, ssh_keys: Path, sshd: Any, sleepers: Sleepers
 ) -> None:
-    """The server behind lets nobody in but those who come from the jump host."""
+    """The server behind accepts only connections from the jump host."""
     jump = {"host": "127.0.0.1", "port": sshd.port, "credential": "login", "for_hosts": "127.0.0.9"}
     server = Sshd(authorized=[(ssh_keys / "login.pub").read_text()], addresses=("127.0.0.9",))
     with required(server):
@@ -273,7 +273,7 @@ async def test_a_host_behind_another_is_reached_through_it(
             assert outcome.value.split()[2:] == ["127.0.0.9", str(server.port)], outcome.message
             assert agent.executor.pool.opened == 2
             command = f"sleep {sleepers.seconds}"
-            outcome = await agent.cut(0.1, sleepers.begun(), host="127.0.0.9", port=server.port, command=command)
+            outcome = await agent.run_and_cancel(0.1, sleepers.started(), host="127.0.0.9", port=server.port, command=command)
             assert outcome.stats["terminated"] == "verified"
         pinned["127.0.0.1"] = [server.host_key]
         async with open_agent(jump_hosts={"gate": jump}, host_keys=pinned) as agent:
@@ -398,7 +398,7 @@ async def test_a_server_without_room_for_sessions_says_so(
                 assert outcome.reason == reason, outcome.message
                 if reason == "ok":
                     command = f"setsid sleep {sleepers.seconds}"
-                    outcome = await agent.cut(0.1, sleepers.begun(), port=server.port, command=command)
+                    outcome = await agent.run_and_cancel(0.1, sleepers.started(), port=server.port, command=command)
                     assert outcome.stats["terminated"] == "verified", outcome.details
 
 
@@ -417,7 +417,7 @@ async def test_a_user_without_a_shell_gets_what_the_server_says(
 
 
 def _admitted(server: Sshd) -> socket.socket:
-    """A connection that takes the only place for those who have not logged in yet."""
+    """A connection that occupies the only slot for unauthenticated connections."""
     while True:
         connection = socket.create_connection(("127.0.0.1", server.port))
         if connection.recv(4) == b"SSH-":

@@ -16,7 +16,7 @@ from candy_core import Outcome
 from candy_core.hosting.calls import CANCEL_GRACE
 from candy_ssh import command_run
 from candy_testbed import Account, Sshd
-from candy_testbed.requirement import give_up, required
+from candy_testbed.requirement import required, skip_or_fail
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers
 from candy_testbed.ssh_hosts import USER, accounts
@@ -50,7 +50,7 @@ async def test_nothing_is_left_after_a_cancel(
     async with open_agent(
         credentials={"login": {"username": user, "private_key_file": str(ssh_keys / "login")}}
     ) as agent:
-        outcome = await agent.cut(0.3, sleepers.begun(), command=COMMANDS[how].format(s=sleepers.seconds))
+        outcome = await agent.run_and_cancel(0.3, sleepers.started(), command=COMMANDS[how].format(s=sleepers.seconds))
     assert sleepers() == []
     assert outcome.stats.get("terminated") == "verified", outcome.details
 
@@ -64,14 +64,14 @@ async def test_what_a_command_forced_exit_in_its_streams_is_ended_with_it(agent:
 
 async def test_other_runs_on_the_same_connection_go_on(agent: Any, sleepers: Sleepers) -> None:
     other = asyncio.ensure_future(agent.run(command="sleep 3; echo still here"))
-    outcome = await agent.cut(0.1, sleepers.begun(), command=f"sleep {sleepers.seconds}")
+    outcome = await agent.run_and_cancel(0.1, sleepers.started(), command=f"sleep {sleepers.seconds}")
     assert outcome.stats["terminated"] == "verified"
     assert (await other).value == "still here"
     assert agent.executor.pool.opened == 1
 
 
 async def test_the_output_so_far_is_told(agent: Any, sleepers: Sleepers) -> None:
-    outcome = await agent.cut(0.1, sleepers.begun(), command=f"echo begun; sleep {sleepers.seconds}")
+    outcome = await agent.run_and_cancel(0.1, sleepers.started(), command=f"echo begun; sleep {sleepers.seconds}")
     assert outcome.value == "begun"
     assert "begun" in outcome.details
 
@@ -80,7 +80,7 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
     agent: Any, sshd: Sshd, sleepers: Sleepers
 ) -> None:
     call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
-    await sleepers.begun()
+    await sleepers.started()
     await asyncio.sleep(0.3)
     for link in list(agent.executor.pool._connections):
         link.connection.abort()
@@ -91,14 +91,14 @@ async def test_a_lost_connection_is_no_reason_to_leave_a_command_alive(
 
 
 def as_root(why: str) -> None:
-    """Go on only as root; where everything is required, to be somebody else is a failure."""
+    """Skip the test unless it runs as root; fail it where everything is required."""
     if os.geteuid() != 0:
-        give_up(MissingServer("root", "root", why))
+        skip_or_fail(MissingServer("root", "root", why))
 
 
 @pytest.fixture
 def become(tmp_path: Path) -> Path:
-    """A program that makes whoever calls it root, as sudo does."""
+    """A setuid program that runs as root, as sudo does."""
     as_root("only root can make a program that runs as root")
     program = tmp_path / "become"
     shutil.copy(shutil.which("setpriv") or "setpriv", program)
@@ -110,9 +110,9 @@ def become(tmp_path: Path) -> Path:
 
 
 async def left_alive(agent: Any, become: Path, sleepers: Sleepers, **params: Any) -> None:
-    """A process of root's, begun by a user who may not end it, is named."""
+    """A process of root's, started by a user who may not kill it, is named."""
     command = f"{become} --reuid 0 --clear-groups env -i setsid sh -c 'sleep {sleepers.seconds} &' {NO_PIPE}; sleep 600"
-    outcome = await agent.cut(0.3, sleepers.begun(), command=command, **params)
+    outcome = await agent.run_and_cancel(0.3, sleepers.started(), command=command, **params)
     left = sleepers()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
@@ -169,7 +169,7 @@ async def test_a_look_that_fails_is_taken_again(
         (tmp_path / "known").write_text(server.known_hosts())
         async with open_agent(known_hosts=str(tmp_path / "known")) as agent:
             command = f"sleep {sleepers.seconds} & sleep {sleepers.seconds}"
-            outcome = await agent.cut(0.3, sleepers.begun(2), command=command, port=server.port)
+            outcome = await agent.run_and_cancel(0.3, sleepers.started(2), command=command, port=server.port)
     assert outcome.stats["terminated"] == "verified", outcome.details
     assert sleepers() == []
 
@@ -180,7 +180,7 @@ async def test_a_template_is_ended_as_a_command_is(open_agent: Any, tmp_path: Pa
         f"templates:\n  wait:\n    argv: [sh, -c, 'setsid sleep {sleepers.seconds} & sleep {sleepers.seconds}']\n"
     )
     async with open_agent(templates=str(file), allow_command=None) as agent:
-        outcome = await agent.cut(0.3, sleepers.begun(2), template="wait")
+        outcome = await agent.run_and_cancel(0.3, sleepers.started(2), template="wait")
     assert outcome.stats["terminated"] == "verified"
     assert sleepers() == []
 
@@ -190,7 +190,9 @@ async def test_an_item_on_many_hosts_is_ended_on_all_of_them(open_agent: Any, ss
     async with open_agent(
         allowed_hosts="127.0.0.1,localhost", host_keys=dict.fromkeys(hosts, (sshd.host_key,))
     ) as agent:
-        outcome = await agent.cut(0.3, sleepers.begun(2), host=None, hosts=hosts, command=f"sleep {sleepers.seconds}")
+        outcome = await agent.run_and_cancel(
+            0.3, sleepers.started(2), host=None, hosts=hosts, command=f"sleep {sleepers.seconds}"
+        )
     assert outcome.stats["terminated"] == "verified"
     assert outcome.stats["hosts"] == 2
     assert sleepers() == []
@@ -214,16 +216,16 @@ async def test_a_start_that_is_canceled_half_way_is_known_to_have_come_to_nothin
 ) -> None:
     """Contract §3: "`stats.terminated` is `verified`". All of the pause is the start's: the connection is kept."""
     await agent.run(command="true")
-    told: list[Any] = []
+    terminated: list[Any] = []
     pause = 0.0
-    while len(told) < 5:
+    while len(terminated) < 5:
         call = asyncio.ensure_future(agent.run(command=f"sleep {sleepers.seconds}"))
         await asyncio.sleep(pause)
         call.cancel()
         pause = 1.05 * pause + 0.0003  # on a slow machine a start takes longer, too
         with contextlib.suppress(asyncio.CancelledError):
-            told.append((await call).stats["terminated"])
-    assert set(told) == {"verified"}
+            terminated.append((await call).stats["terminated"])
+    assert set(terminated) == {"verified"}
     assert sleepers() == []
 
 
@@ -241,7 +243,7 @@ async def test_what_had_not_begun_at_a_cancel_never_begins(
         (tmp_path / "known").write_text(server.known_hosts())
         async with open_agent(known_hosts=str(tmp_path / "known")) as agent:
             with contextlib.suppress(asyncio.CancelledError):
-                await agent.cut(after, port=server.port, command=f"touch {mark}; sleep {sleepers.seconds}")
+                await agent.run_and_cancel(after, port=server.port, command=f"touch {mark}; sleep {sleepers.seconds}")
             asked = await agent.run(port=server.port, command="echo here")  # takes as long, and was asked for later
     assert asked.value == "here"
     assert not mark.exists()

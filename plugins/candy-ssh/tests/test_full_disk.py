@@ -72,6 +72,6 @@ async def test_nothing_is_left_after_a_cancel(
     async with open_agent(**known) as agent:
         sleep = f"sleep {sleepers.seconds}"
         command = f"trap '' TERM; env -i setsid {sleep} & while :; do {sleep}; done"
-        outcome = await agent.cut(0.3, sleepers.begun(2), port=full.port, command=command)
+        outcome = await agent.run_and_cancel(0.3, sleepers.started(2), port=full.port, command=command)
         assert outcome.stats["terminated"] == "verified", outcome.details
         assert sleepers() == []

@@ -22,7 +22,7 @@ Play: TypeAlias = Callable[[Process, bytes], Awaitable[None]]
 
 
 class Anybody(asyncssh.SSHServer):
-    """Lets everybody in."""
+    """Accepts every user."""
 
     def begin_auth(self, username: str) -> bool:
         """Nothing has to be proved."""
@@ -52,8 +52,8 @@ async def host(open_agent: Any, *, command: Play, walker: Play) -> AsyncIterator
         server.close()
 
 
-async def pour(process: Process, data: bytes) -> None:
-    """The same, without end."""
+async def write_forever(process: Process, data: bytes) -> None:
+    """Write ``data`` again and again."""
     while True:
         process.stdout.write(data)
         await process.stdout.drain()
@@ -80,10 +80,10 @@ async def test_an_introduction_without_end_is_not_kept(open_agent: Any) -> None:
 
     async def command(process: Process, mark: bytes) -> None:
         process.stdout.write(mark + b"\n")
-        await pour(process, b"x" * 32_768)
+        await write_forever(process, b"x" * 32_768)
 
     async with host(open_agent, command=command, walker=silence) as agent:
-        outcome = await agent.cut(2.0, command="true")
+        outcome = await agent.run_and_cancel(2.0, command="true")
     assert outcome.stats["stdout_cut"] > 0
     assert outcome.stats["terminated"] == "unverified"
 
@@ -93,12 +93,12 @@ async def test_a_walkers_lines_without_end_are_not_kept(open_agent: Any, line: b
     """Contract §3: '`unverified` with the reason in `details`'."""
 
     async def walker(process: Process, mark: bytes) -> None:
-        await pour(process, line * (65_536 // len(line) or 1))
+        await write_forever(process, line * (65_536 // len(line) or 1))
 
     async with host(open_agent, command=lasts, walker=walker) as agent:
         tracemalloc.start()  # everything takes several times as long, the host's own part in this process, too
         try:
-            outcome = await agent.cut(1.0, grace=60, command="true")
+            outcome = await agent.run_and_cancel(1.0, grace=60, command="true")
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -121,5 +121,5 @@ async def test_a_start_up_file_that_shows_the_command_line_is_not_taken_for_the_
         process.exit(0)
 
     async with host(open_agent, command=command, walker=walker) as agent:
-        outcome = await agent.cut(0.6, command="true")
+        outcome = await agent.run_and_cancel(0.6, command="true")
     assert (outcome.value, outcome.stats["terminated"]) == ("42", "verified")

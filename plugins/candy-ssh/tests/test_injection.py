@@ -219,9 +219,9 @@ async def test_output_is_cut_at_its_limit_and_told(agent: Any) -> None:
     assert "\N{REPLACEMENT CHARACTER}" in outcome.details
 
 
-async def test_output_without_end_keeps_nobody_else_waiting(agent: Any) -> None:
+async def test_output_without_end_does_not_delay_other_items(agent: Any) -> None:
     answered = asyncio.Event()
-    flood = asyncio.ensure_future(agent.cut(0.5, answered.wait(), command="yes"))
+    flood = asyncio.ensure_future(agent.run_and_cancel(0.5, answered.wait(), command="yes"))
     await asyncio.sleep(0.5)
     outcome = await agent.run(command="echo here")
     assert not flood.done()

@@ -55,7 +55,7 @@ def among(ssh_hosts: Hosts, bad: str) -> dict[str, Any]:
     }
 
 
-def told(outcome: Outcome, address: str, words: str) -> None:
+def check_one_failed(outcome: Outcome, address: str, words: str) -> None:
     """199 are normal, and the line of the other one names it and says why."""
     assert (outcome.status, outcome.stats["hosts"], outcome.stats["normal"]) == ("failed", 200, 199), outcome
     values = outcome.stats["values"]
@@ -76,7 +76,7 @@ async def test_one_bad_host_among_200_costs_only_itself(
                 continue  # only root can have it
             outcome = await agent.run(**among(ssh_hosts, kind))  # at all: 200 times the bad one's would be an hour
             assert (kind, outcome.reason) == (kind, reason)
-            told(outcome, ssh_hosts.bad[kind], words)
+            check_one_failed(outcome, ssh_hosts.bad[kind], words)
 
 
 async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
@@ -91,7 +91,7 @@ async def test_a_command_that_never_ends_on_one_host_of_200_costs_only_that_one(
         assert not call.done()
         call.cancel()
         outcome = await call
-    told(outcome, ssh_hosts.bad["never ends"], "still running")
+    check_one_failed(outcome, ssh_hosts.bad["never ends"], "still running")
     assert outcome.stats["reasons"] == {"ok": 199, "canceled": 1}
     assert outcome.stats["terminated"] == "verified"
 
@@ -103,7 +103,7 @@ async def test_an_item_that_is_ended_tells_of_every_host(
     bad = ssh_hosts.bad
     hosts = [bad["refuses"], bad["never accepts"], bad["says nothing"], ssh_hosts.good[0]]
     async with open_agent(**{**settings, "concurrency": 2}) as agent:
-        outcome = await agent.cut(5.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
+        outcome = await agent.run_and_cancel(5.0, **{**among(ssh_hosts, "refuses"), "hosts": hosts})
     refused, *cut, not_begun = outcome.details.splitlines()
     assert "refused" in refused
     assert [line.partition(": ")[::2] for line in cut] == [

@@ -15,5 +15,5 @@ def test_a_sentence_is_translated_with_the_same_placeholders(name: str) -> None:
     SENTENCES.check(name)
 
 
-def test_the_compiled_catalogue_is_that_of_its_source() -> None:
+def test_the_compiled_catalogue_matches_its_source() -> None:
     assert SENTENCES.compiled() == SENTENCES.written()

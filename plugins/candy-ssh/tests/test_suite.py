@@ -12,7 +12,7 @@ from candy_core.testing.executor import Case, ExecutorSuite, Flood, Process, Sub
 from candy_ssh import plugin
 from candy_testbed import Sshd
 
-SECRET = "the-secret-word-of-nobody"
+SECRET = "an-unused-secret-word"
 
 
 class TestSsh(ExecutorSuite):

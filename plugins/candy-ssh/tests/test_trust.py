@@ -1,4 +1,4 @@
-"""A connection is for those who trust the key that its host has shown."""
+"""An open connection is no longer used once its host key is no longer trusted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from candy_core import Reason
 
 
 @pytest.mark.parametrize("line", ["@revoked * {key}", "@revoked [127.0.0.1]:{port} {key}"])
-async def test_a_key_that_is_revoked_while_its_connection_is_open_ends_its_use(
+async def test_an_open_connection_is_not_used_after_its_key_is_revoked(
     open_agent: Any, sshd: Any, tmp_path: Path, line: str
 ) -> None:
     """Contract §3: 'host keys are always checked'."""
@@ -25,7 +25,7 @@ async def test_a_key_that_is_revoked_while_its_connection_is_open_ends_its_use(
         assert (await agent.run(command="true")).reason == Reason.HOST_KEY_MISMATCH
 
 
-async def test_a_key_that_is_replaced_while_its_connection_is_open_ends_its_use(
+async def test_an_open_connection_is_not_used_after_its_key_is_replaced(
     open_agent: Any, sshd: Any, tmp_path: Path
 ) -> None:
     """Contract §3: 'host keys are always checked'."""

@@ -18,7 +18,7 @@ class TestPlugin(RulePluginSuite):
     definition = "operator.victoriametrics.com_vmrules"
     api_version = "operator.victoriametrics.com/v1beta1"
     kind = "VMRule"
-    departures = ("group.rules[]: required are [], and by our class ['expr']",)  # vmalert requires it
+    schema_differences = ("group.rules[]: required are [], and by our class ['expr']",)  # vmalert requires it
 
 
 def test_one_backend_with_all_names_of_the_contract() -> None:

@@ -86,10 +86,10 @@ async def _demo(*, keep: bool) -> list[Check]:
                 _show_addresses(env, body)
                 await asyncio.Event().wait()
         code = env.agent.exit_code
-        checks.append(Check(what="the agent stopped cleanly on SIGTERM", ok=code == 0, found=f"exit code {code}"))
+        checks.append(Check(label="the agent stopped cleanly on SIGTERM", ok=code == 0, found=f"exit code {code}"))
     for check in checks:
         mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
-        console.print(f"{mark} {check.what}: [dim]{escape(check.found)}[/]")
+        console.print(f"{mark} {check.label}: [dim]{escape(check.found)}[/]")
     console.print(f"{time.monotonic() - began:.1f} s")
     return checks
 

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 class Check:
     """An expectation, whether it is met, and the actual value."""
 
-    what: str
+    label: str
     ok: bool
     found: str = ""
 
@@ -123,28 +123,28 @@ async def wait_for_server(
 
 def verify(result: Json, heartbeat: HeartbeatReceived, callback: CallbackReceived) -> Iterator[Check]:
     """The expectations at the end of the inspection."""
-    yield Check(what="the task is completed", ok=result["status"] == "completed", found=result["status"])
+    yield Check(label="the task is completed", ok=result["status"] == "completed", found=result["status"])
     for item in result["results"]:
         number = math.nan
         with contextlib.suppress(ValueError):
             number = float(item["value"])
         yield Check(
-            what=f"item {item['item_id']} has a value and a verdict",
+            label=f"item {item['item_id']} has a value and a verdict",
             ok=item["status"] in ("normal", "warning", "critical") and 0 <= number <= 100,
             found=f"{item['status']} ({item.get('reason', '')}) {item['message']}",
         )
     yield Check(
-        what="Candy-Server received a heartbeat",
+        label="Candy-Server received a heartbeat",
         ok=heartbeat.body.get("status") == "running",
         found=f"status {heartbeat.body.get('status')}, version {heartbeat.body.get('version')}",
     )
     yield Check(
-        what="Candy-Server received the callback, with a valid signature",
+        label="Candy-Server received the callback, with a valid signature",
         ok=callback.signature is Signature.VERIFIED,
         found=f"{callback.signature}, Idempotency-Key {callback.idempotency_key}",
     )
     yield Check(
-        what="the callback has the same result as the agent's API",
+        label="the callback has the same result as the agent's API",
         ok=callback.body == result,
         found="the same" if callback.body == result else "another result",
     )

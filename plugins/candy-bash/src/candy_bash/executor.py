@@ -14,7 +14,7 @@ from candy_bash.launch import Launcher
 from candy_bash.running_command import RunningCommand
 from candy_bash.settings import BashSettings
 from candy_bash.subreaper import Subreaper
-from candy_bash.termination import kill_now, names, terminate
+from candy_bash.termination import describe, kill_now, terminate
 from candy_core import Health, Item, ItemStatus, Locale, Outcome, PluginContext, Reason, Run
 from candy_kit_command import (
     Capture,
@@ -50,7 +50,7 @@ class BashExecutor:
     _abandoned: set[RunningCommand]
 
     async def run(self, item: Item[CommandParams], run: Run) -> Outcome:
-        """Run the item's command and judge its output. On a cancel, first terminate everything that it started."""
+        """Run the item's command and judge its output. When canceled, first terminate everything that it started."""
         params, locale = item.params, run.locale
         command = self.templates.command_of(params, self.settings, locale, setting=self.setting)
         if isinstance(command, Outcome):
@@ -78,10 +78,10 @@ class BashExecutor:
         return judge_output(params, result, locale, head, command)
 
     async def _wait(self, running: RunningCommand, locale: Locale) -> Termination | None:
-        """Wait for the end of the command or for a cancel, then terminate whatever is left of the run.
+        """Wait for the end of the command or for cancellation, then terminate whatever is left of the run.
 
-        Returns ``None`` if the command ended by itself and left no processes behind. Those that it left were started by
-        the item as well, so they are terminated with it.
+        Returns ``None`` if the command ended on its own and left no processes behind. Those that it left belong to the
+        item as well, so they are terminated with it.
         """
         canceled = False
         try:
@@ -100,7 +100,7 @@ class BashExecutor:
                 result = await terminate(self.subreaper, tree, locale, grace=grace)
             termination = result.termination
             if not canceled and result.found:
-                sentence = texts.sentence(locale, texts.LEFT_BEHIND, names=names(result.found))
+                sentence = texts.sentence(locale, texts.LEFT_BEHIND, names=describe(result.found))
                 detail = sentence if termination.verified else f"{sentence}; {termination.detail}"
                 termination = evolve(termination, detail=detail)
             await running.wait(OUTPUT_SECONDS)
@@ -136,12 +136,12 @@ class BashExecutor:
     async def kill_all(self) -> None:
         """Kill everything that is still running or was abandoned, within :data:`CLOSE_SECONDS`: the agent may exit."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + CLOSE_SECONDS
+        deadline = loop.time() + CLOSE_SECONDS
         while True:
             for running in self._running:
                 kill_now(self.subreaper, running.tree)
             self._reap()
-            if not (self._running or self._abandoned) or loop.time() >= until:
+            if not (self._running or self._abandoned) or loop.time() >= deadline:
                 return
             await asyncio.sleep(0.01)
 

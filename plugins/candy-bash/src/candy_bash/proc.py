@@ -48,10 +48,10 @@ def read_process(pid: int) -> Process | None:
     It is ``hidden`` if it may not be read: a process of another user where ``/proc`` is mounted with hidepid.
     """
     stat = _read(f"/proc/{pid}/stat")
-    head, _, tail = stat.rpartition(b") ")  # a process chooses its name, even with parentheses and line ends
+    head, _, tail = stat.rpartition(b") ")  # a process chooses its own name, which may contain parentheses and newlines
     fields = tail.split()
-    if len(fields) < 20 or int(fields[3]) < 0:  # the process is just disappearing
-        return Process(pid, 0, 0, 0, 0, HIDDEN, "?") if not stat and _is_of_another_user(pid) else None
+    if len(fields) < 20 or int(fields[3]) < 0:  # the process is going away
+        return Process(pid, 0, 0, 0, 0, HIDDEN, "?") if not stat and _belongs_to_another_user(pid) else None
     return Process(
         pid=pid,
         start=int(fields[19]),
@@ -70,7 +70,7 @@ def main_thread_children(pid: int) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     try:
-        return _pids(_all_of(descriptor))
+        return _pids(_read_all(descriptor))
     finally:
         os.close(descriptor)
 
@@ -78,7 +78,7 @@ def main_thread_children(pid: int) -> tuple[int, ...] | None:
 def descendants(roots: Iterable[int], *, has_children_file: bool) -> dict[int, Process]:
     """The processes ``roots`` and all their descendants, by pid.
 
-    With ``has_children_file`` only these processes are read, otherwise a table of all processes is made.
+    With ``has_children_file`` only these processes are read, otherwise all processes are read.
     """
     found: dict[int, Process] = {}
     table = None if has_children_file else _by_parent()
@@ -136,7 +136,7 @@ def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # see above
 
 
-def _is_of_another_user(pid: int) -> bool:
+def _belongs_to_another_user(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -154,7 +154,7 @@ def _read(path: str) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return _all_of(descriptor)
+            return _read_all(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -163,9 +163,9 @@ def _read(path: str) -> bytes:
         raise
 
 
-def _all_of(descriptor: int) -> bytes:
+def _read_all(descriptor: int) -> bytes:
     data = os.read(descriptor, 65_536)
-    if len(data) < 2048:  # /proc may end a read early, but only just before the end of a page
+    if len(data) < 2048:  # a read of /proc may be short, but only at the end of a page
         return data
     pieces = [data]
     while data := os.read(descriptor, 65_536):

@@ -54,9 +54,9 @@ class RunningCommand:
 
     async def drain(self, seconds: float) -> bool:
         """Read until both streams are at their end, at most ``seconds``; returns whether they are."""
-        until = self._loop.time() + seconds
+        deadline = self._loop.time() + seconds
         while not all(stream.read_all() for stream in self._streams):
-            if self._loop.time() >= until:
+            if self._loop.time() >= deadline:
                 return False
             await asyncio.sleep(0.005)
         return True

@@ -60,7 +60,7 @@ class BashSettings(CommandSettings):
     ``shell`` interprets free-form commands; by default ``/bin/bash``, else ``/bin/sh``. ``cwd`` and ``umask`` apply to
     every command; its environment is ``PATH`` (``path``), ``env``, LANG and the run marker. ``user`` runs commands as
     another user, which requires root. ``grace`` is the number of seconds between TERM and KILL, short enough for both
-    within the 5 s that an executor has after a cancel.
+    within the 5 s that an executor has after cancellation.
     """
 
     shell: Path | None = None

@@ -16,7 +16,7 @@ from candy_core import Locale
 from candy_kit_command import Termination
 
 KILL_SECONDS = 2.0
-"""How long KILL is repeated. Together with the grace period it must be less than the 5 s after a cancel."""
+"""How long KILL is repeated. Together with the grace period it must be less than the 5 s after cancellation."""
 _MIN_PAUSE = 0.002
 _MAX_PAUSE = 0.05
 _MAX_NAMES = 10
@@ -39,9 +39,9 @@ async def terminate(subreaper: Subreaper, tree: ProcessTree, locale: Locale, *, 
     loop = asyncio.get_running_loop()
     found: dict[tuple[int, int], Process] = {}
     _send(_living(subreaper, tree, found), signal.SIGTERM, tree)
-    until = loop.time() + grace
+    deadline = loop.time() + grace
     pause = _MIN_PAUSE
-    while _living(subreaper, tree, found) and loop.time() < until:
+    while _living(subreaper, tree, found) and loop.time() < deadline:
         await asyncio.sleep(pause)
         pause = min(2 * pause, _MAX_PAUSE)
     left = await _kill(subreaper, tree, found)
@@ -61,7 +61,7 @@ def kill_now(subreaper: Subreaper, tree: ProcessTree) -> bool:
     return not living
 
 
-def names(processes: tuple[Process, ...] | list[Process]) -> str:
+def describe(processes: tuple[Process, ...] | list[Process]) -> str:
     """``sleep (123), sh (124)``."""
     listed = [f"{_printable(process.name)} ({process.pid})" for process in processes[:_MAX_NAMES]]
     return ", ".join(listed) + (" …" if len(processes) > _MAX_NAMES else "")
@@ -79,11 +79,11 @@ async def _kill(
 ) -> list[Process]:
     """Send KILL until neither the tree nor ``more`` has a living process, or the time is up; returns what is left."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + KILL_SECONDS
+    deadline = loop.time() + KILL_SECONDS
     pause = _MIN_PAUSE
     empty_scans = 0
     left: list[Process] = []
-    while loop.time() < until:
+    while loop.time() < deadline:
         left = _living(subreaper, tree, found) + [process for process in map(_still_alive, more or ()) if process]
         if not left:
             # One scan may miss a process, since the lists change while they are read. Two empty scans in a row cannot:
@@ -147,9 +147,9 @@ def _send_one(process: Process, number: signal.Signals) -> None:
 
 def _termination(subreaper: Subreaper, tree: ProcessTree, left: list[Process], locale: Locale) -> Termination:
     if left:
-        return Termination(False, texts.sentence(locale, texts.STILL_ALIVE, names=names(left)))
+        return Termination(False, texts.sentence(locale, texts.STILL_ALIVE, names=describe(left)))
     if not subreaper.active:
         return Termination(False, texts.sentence(locale, texts.NO_SUBREAPER))
     if orphans := subreaper.unattributed_orphans(tree):
-        return Termination(False, texts.sentence(locale, texts.UNATTRIBUTED, names=names(orphans)))
+        return Termination(False, texts.sentence(locale, texts.UNATTRIBUTED, names=describe(orphans)))
     return Termination(True)

@@ -26,6 +26,6 @@ class CallbackSettings:
     timeout: Annotated[float, Meta(gt=0, le=55)] = 30.0
     """For one attempt. The core bounds an attempt at 60 s."""
     max_connections: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Connections open at one time; idle ones are kept for the next result."""
+    """Connections open at the same time; idle ones are kept for the next result."""
     ca_file: Path | None = None
     """Certificates (PEM) to trust in addition to the system's."""

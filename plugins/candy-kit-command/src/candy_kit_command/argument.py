@@ -192,7 +192,7 @@ def _text(value: Json) -> str:
 
 
 def _check_printable(text: str) -> None:
-    """Reject control characters, line ends, invisible and reordering characters, and lone surrogates."""
+    """Reject control characters, line endings, invisible and reordering characters, and lone surrogates."""
     if text.isascii() and text.isprintable():
         return
     for character in text:

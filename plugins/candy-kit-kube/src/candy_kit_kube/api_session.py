@@ -42,8 +42,8 @@ class ApiSession:
         self.connections = connections
         self._http = http
 
-    async def call(self, request: Request, until: float) -> bytes | bytearray:
-        """Send it and read the whole body. After a 429 wait as requested and try again, before ``until`` (loop time).
+    async def call(self, request: Request, deadline: float) -> bytes | bytearray:
+        """Send it and read the whole body. After a 429 wait as requested and retry, before ``deadline`` (loop time).
 
         Raises the errors of :func:`~candy_kit_kube.api_errors.error_of`, :class:`TooLarge`, ``BackendUnavailable``.
         """
@@ -55,7 +55,7 @@ class ApiSession:
                 raise TooLarge(f"the response of the Kubernetes API is longer than {error.limit} bytes") from None
             except Overloaded as error:
                 wait = error.retry_after
-                if not remaining or asyncio.get_running_loop().time() + wait >= until:
+                if not remaining or asyncio.get_running_loop().time() + wait >= deadline:
                     raise
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last try returns or raises")

@@ -78,12 +78,12 @@ class Cluster:
         seconds = self._timeout if timeout is None else timeout
         data = None if body is None else dumps_for_yaml(body)
         request = Request(method=method, path=path, query=query, data=data, content_type=content_type)
-        until = asyncio.get_running_loop().time() + seconds
+        deadline = asyncio.get_running_loop().time() + seconds
         has_slot = False
         try:
-            async with asyncio.timeout_at(until), self._slots:
+            async with asyncio.timeout_at(deadline), self._slots:
                 has_slot = True
-                return await self._session.call(request, until)
+                return await self._session.call(request, deadline)
         except TimeoutError:
             if not has_slot:
                 raise Overloaded(f"no slot for a request to the Kubernetes API within {seconds:g} s") from None

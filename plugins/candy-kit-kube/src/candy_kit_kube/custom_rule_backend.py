@@ -38,7 +38,7 @@ from candy_kit_kube.rule_writing import RuleWriter
 Validate: TypeAlias = Callable[[Rule], Awaitable[Sequence[Problem]]]
 
 ATTEMPTS: Final = 5
-"""How often a write without an expected version is tried while others write in between."""
+"""How often a write without an expected version is attempted if other clients keep writing."""
 _NO_LABELS: Final[Mapping[str, str]] = {}
 
 
@@ -93,7 +93,7 @@ class CustomRuleBackend:
                 self._check_writable(rule.ref, found, expect, other_rule=missing)
                 return stored_rule(await self._writer.replace(rule, found, dry_run=dry_run))
             except (Stale, Exists) as error:
-                # Another client has written in between: read again, and check again whether the agent may write.
+                # Another client has written meanwhile: re-read, and check again whether the agent may write.
                 if isinstance(expect, Version) or (isinstance(error, Exists) and found is not None):
                     raise
         raise self._contended(rule.ref)

@@ -43,7 +43,7 @@ class Kubeconfig:
 def read_kubeconfig(paths: Sequence[Path], context: str | None) -> Kubeconfig:
     """Merge these files, the first to define an entry wins, and select ``context`` or the current one.
 
-    Missing files are skipped, as in kubectl. Reads files. Raises :class:`UnusableConfig`.
+    Missing files are skipped, as kubectl does. Reads files. Raises :class:`UnusableConfig`.
     """
     names = ", ".join(map(str, paths))
     documents = [(path, document) for path in paths if (document := _read_file(path)) is not None]

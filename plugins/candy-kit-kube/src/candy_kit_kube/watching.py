@@ -34,7 +34,7 @@ async def watch(
 ) -> AsyncGenerator[Event, None]:
     """The events of a watch, until the API server ends it. ``timeout`` is for its start. Raises as a request does."""
     query = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
-    until = asyncio.get_running_loop().time() + WATCH_SECONDS + timeout
+    deadline = asyncio.get_running_loop().time() + WATCH_SECONDS + timeout
     buffer = bytearray()
     try:
         async with AsyncExitStack() as stack:
@@ -43,7 +43,7 @@ async def watch(
             stack.callback(response.close)  # the response does not end by itself
             while True:
                 # The timeout is for the reads, not for what the caller does with an event.
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(deadline):
                     chunk = await response.content.readany()
                 if not chunk:
                     return

@@ -26,7 +26,7 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Read a duration. Raises ``ValueError`` with what is allowed."""
+        """Parse a duration. Raises ``ValueError``; its message says what is allowed."""
         written = text.strip()
         if _SECONDS.fullmatch(written):
             seconds = float(written)

@@ -1,4 +1,4 @@
-"""From a server's series to the samples that are judged, made one by one while they are judged."""
+"""Converts a server's series to the samples that are judged, one at a time, as they are consumed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def instance_of(labels: Mapping[str, str], label: str) -> str:
 
 
 def vector_samples(vector: Iterable[Series], label: str) -> Iterator[Sample]:
-    """A sample of every series of an instant vector, in the server's order."""
+    """One sample for each series of an instant vector, in the server's order."""
     for series in vector:
         instance = instance_of(read_labels(series.metric), label)
         if series.value is not None:
@@ -44,7 +44,7 @@ def vector_samples(vector: Iterable[Series], label: str) -> Iterator[Sample]:
 
 
 def matrix_samples(matrix: Iterable[MatrixSeries], label: str, reduce: Reduce, until: float = inf) -> Iterator[Sample]:
-    """A sample of every series of a matrix: its points up to ``until`` (Unix seconds), reduced to one value.
+    """One sample for each series of a matrix: its points up to ``until`` (Unix seconds), reduced to one value.
 
     ``last``, ``min`` and ``max`` keep the server's own text. With a NaN or a native histogram among the points every
     reduction but ``last`` and ``count`` gives NaN, which is within no threshold.

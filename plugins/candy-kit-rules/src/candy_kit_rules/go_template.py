@@ -43,7 +43,7 @@ def template_problem(template: str, functions: Collection[str], variables: Colle
         _Parser(template, functions, variables).parse()
     except TemplateError as error:
         where = f" (line {error.line})" if "\n" in template.strip("\n") else ""
-        return f"the template does not parse: {error.what}{where}"
+        return f"the template does not parse: {error.message}{where}"
     return None
 
 
@@ -100,8 +100,8 @@ class _Parser:
             self._fail(f"unexpected {token} in {context}")
         return token
 
-    def _fail(self, what: str) -> None:
-        raise TemplateError(what, self._at.line)
+    def _fail(self, message: str) -> None:
+        raise TemplateError(message, self._at.line)
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:

@@ -12,9 +12,9 @@ from attrs import frozen
 class TemplateError(Exception):
     """A template that Go would not parse: why not, and the line (from 1)."""
 
-    def __init__(self, what: str, line: int) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.message = message
         self.line = line
 
 

@@ -29,13 +29,13 @@ class RulePath:
     json_path: str
     description: str
 
-    def problem(self, field: str, what: str, *keys: str | int) -> Problem:
+    def problem(self, field: str, message: str, *keys: str | int) -> Problem:
         """A problem of one field, or of the value at ``keys`` in it."""
         path = f"{self.json_path}.{field}" if field else self.json_path
         for key in keys:
             path = _joined(path, key)
         named = field + "".join(f" {_shown(key)}" for key in keys if isinstance(key, str))
-        return Problem(path, f"{self.description}: {named}: {what}" if named else f"{self.description}: {what}")
+        return Problem(path, f"{self.description}: {named}: {message}" if named else f"{self.description}: {message}")
 
 
 @frozen
@@ -45,9 +45,9 @@ class Expression:
     path: RulePath
     text: str
 
-    def problem(self, what: str) -> Problem:
+    def problem(self, message: str) -> Problem:
         """A problem of this expression."""
-        return self.path.problem("expr", what)
+        return self.path.problem("expr", message)
 
 
 def problems_of(groups: Sequence[Mapping[str, Json]], dialect: RuleDialect) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from candy_kit_promql import Datasource, Endpoint, QueryFailed, open_endpoints
 from candy_kit_rules.expression_checks import ExpressionCheck
 
 MAX_CONCURRENT = 4
-"""Expressions that a server checks at one time."""
+"""Expressions that a server checks at the same time."""
 
 FILE_SECONDS = 10.0
 """Time limit for all expressions of a rule file."""
@@ -25,10 +25,10 @@ COOLDOWN_SECONDS = 15.0
 """How long a server that failed gets no further requests, so that it does not delay every rule."""
 
 CACHE_SIZE = 10_000
-"""Accepted expressions that are remembered, by their digests."""
+"""Accepted expressions that are cached, by their digests."""
 
 CACHE_SECONDS = 600.0
-"""How long they are remembered: the server may be replaced by an older one."""
+"""How long they are cached: the server may be replaced by an older one."""
 
 
 @frozen(kw_only=True)
@@ -42,7 +42,7 @@ class RuleDatasource(Datasource):
 
 
 class ServerCheck:
-    """One server's verdicts about expressions."""
+    """One server's verdicts on expressions."""
 
     def __init__(
         self, endpoint: Endpoint, check: ExpressionCheck, logger: Logger, *, clock: Callable[[], float] = time.monotonic
@@ -110,7 +110,7 @@ async def open_server_check(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[ServerCheck | None]:
-    """The check by the server of the settings, ``None`` if they name none. Connects to nothing yet."""
+    """The check by the server in the settings, ``None`` if they name none. Does not connect yet."""
     if datasource is None:
         yield None
         return

@@ -1,1 +1,1 @@
-"""Candy Agent's plugin for what a Kubernetes cluster says of itself."""
+"""Candy Agent's plugin that checks a Kubernetes cluster through its API."""

@@ -12,7 +12,7 @@ from candy_kubernetes.probe import KubernetesProbe, open_probe
 from candy_kubernetes.settings import KubernetesSettings
 
 MAX_CONCURRENT = 8
-"""Lists that are read at one time: each keeps a page in memory, and makes the API server read from its storage."""
+"""Lists that are read concurrently: each keeps a page in memory, and makes the API server read from its storage."""
 
 
 def open_kubernetes(

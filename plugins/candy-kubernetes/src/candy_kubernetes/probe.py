@@ -71,7 +71,7 @@ class KubernetesProbe:
         if why != self._logged.get(figure, ""):
             self._logged[figure] = why
             if why:
-                self._logger.warning("cluster_figure_missing", figure=figure, why=why)
+                self._logger.warning("cluster_figure_missing", figure=figure, error=why)
         return found
 
 

@@ -158,7 +158,7 @@ class CommandRun:
         try:
             await self.connection.create_session(lambda: watch, line, encoding=None, request_pty=False)
         except (asyncssh.Error, OSError) as error:
-            self.logger.info("ssh_watch_failed", why=cause_of(error))
+            self.logger.info("ssh_watch_failed", error=cause_of(error))
 
     async def _stop(self, session: CommandSession) -> Termination:
         """Terminate every process of the run. Takes about 0.5 s, and never much more than :data:`STOP_SECONDS`."""
@@ -172,7 +172,7 @@ class CommandRun:
         try:
             lines = await self._scan_and_stop(self.connection, session)
         except (asyncssh.Error, OSError) as error:
-            self.logger.info("ssh_stop_retried", why=cause_of(error))
+            self.logger.info("ssh_stop_retried", error=cause_of(error))
             try:
                 async with self.fresh() as connection:
                     lines = await self._scan_and_stop(connection, session)
@@ -212,7 +212,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, T], late: T) -> T:
 async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event, at most ``seconds``; returns whether it is set."""
     try:
-        async with asyncio.timeout(seconds):  # wait_for may lose a cancel that comes together with the event
+        async with asyncio.timeout(seconds):  # wait_for may lose a cancellation that comes together with the event
             await event.wait()
     except TimeoutError:
         return False

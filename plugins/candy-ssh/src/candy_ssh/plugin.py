@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from candy_ssh.executor import SshExecutor
 
 MAX_CONCURRENT = 128
-"""Items at one time. Mostly they wait for other hosts."""
+"""Items that run concurrently. They spend most of their time waiting for hosts."""
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ _MAX_NAMES = 20
 
 @frozen(kw_only=True)
 class FirstProcess:
-    """The run's first process. ``start`` is in ticks since boot, ``locks`` is its limit of file locks."""
+    """The run's first process. ``start`` is in ticks since boot, ``locks`` is its RLIMIT_LOCKS."""
 
     pid: int
     start: int
@@ -79,7 +79,7 @@ class RemoteProcesses:
         return [*([] if self.first is None else [self.first.entry]), *self.seen]
 
     def add(self, line: str) -> None:
-        """Take a line that the scanner prints in its mode ``watch``."""
+        """Handle a line that the scanner prints in ``watch`` mode."""
         if not line.startswith("seen"):
             return
         for entry in line.split()[1:]:
@@ -91,7 +91,7 @@ class RemoteProcesses:
             self.seen[entry] = None
 
     def termination(self, lines: Sequence[str]) -> Termination:
-        """Evaluate the lines that the scanner prints in its mode ``stop``."""
+        """Evaluate the lines that the scanner prints in ``stop`` mode."""
         report: dict[str, list[str]] = {}
         for line in lines:
             word, _, rest = line.partition(" ")

@@ -73,15 +73,15 @@ class SshSettings(CommandSettings):
     connect_timeout: Seconds = 10.0
     """For connecting and logging in, including a second attempt if the server is busy."""
     max_connections: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    """Open at one time; unused ones are closed when others need to be opened."""
+    """Open at the same time; unused ones are closed when others need to be opened."""
     runs_per_connection: Annotated[int, Meta(ge=1, le=100)] = 4
-    """Commands at one time over one connection. Each takes up to two sessions; sshd's default of MaxSessions is 10."""
+    """Commands at a time over one connection. Each takes up to two sessions; sshd's default of MaxSessions is 10."""
     idle_time: Annotated[float, Meta(ge=0, le=86400)] = 60.0
     """How long an unused connection is kept open."""
     keepalive: Annotated[float, Meta(ge=0, le=3600)] = 15.0
     """The interval of keepalive messages; 0: none."""
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 32
-    """The hosts of one item that run at one time."""
+    """The hosts of one item that run at the same time."""
 
     def __attrs_post_init__(self) -> None:
         for name, jump in self.jump_hosts.items():

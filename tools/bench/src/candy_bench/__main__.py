@@ -31,7 +31,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "rest": at_rest.measure,
 }
 LONGEST = 900.0
-"""Seconds after which a bench that hangs is given up."""
+"""Seconds after which a benchmark that hangs is aborted."""
 
 
 async def run(names: Sequence[str], rounds: int, console: Console) -> Sequence[Finding]:
@@ -51,7 +51,7 @@ async def run(names: Sequence[str], rounds: int, console: Console) -> Sequence[F
                 try:
                     findings += await MEASUREMENTS[name](around)
                 except (MissingServer, NotMeasured) as missing:
-                    findings.append(Finding(what=name, figure=None, note=str(missing)))
+                    findings.append(Finding(label=name, figure=None, note=str(missing)))
     return findings
 
 
@@ -61,7 +61,7 @@ async def run(names: Sequence[str], rounds: int, console: Console) -> Sequence[F
 )
 @click.option("--only", multiple=True, type=click.Choice(list(MEASUREMENTS)), help="Measure this alone; repeatable.")
 def main(rounds: int, only: Sequence[str]) -> None:
-    """Compare the agent with others that do the same work. A goal that is missed is shown, and is no failure."""
+    """Compare the agent with others that do the same work. A missed goal is shown, but is not a failure."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=120)

@@ -1,4 +1,4 @@
-"""The agent as its caller sees it."""
+"""A client of the agent's REST API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 from aiohttp import ClientSession
 
 LOOK = 0.01
-"""Seconds between two looks at a task: a look costs the agent some 0.3 ms."""
+"""Seconds between two polls of a task: a poll costs the agent some 0.3 ms."""
 
 
 def metric_items(queries: Sequence[str], kind: str = "prometheus") -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def metric_items(queries: Sequence[str], kind: str = "prometheus") -> list[dict[
 
 
 class AgentClient:
-    """Hands tasks to an agent and waits for their results."""
+    """Submits tasks to an agent and waits for their results."""
 
     def __init__(self, url: str, key: str, session: ClientSession) -> None:
         self.key = key
@@ -29,7 +29,7 @@ class AgentClient:
         self._session = session
 
     async def run(self, tasks: Sequence[Sequence[dict[str, Any]]]) -> float:
-        """Hand in the tasks one after the other and wait for all of their results; seconds an item.
+        """Submit the tasks one after the other and wait for all results; returns seconds per item.
 
         The time is over when the last result document has been read, and every item in it is ``normal``.
         """
@@ -45,7 +45,7 @@ class AgentClient:
         return taken / wanted
 
     async def submit_aside(self, items: Iterable[dict[str, Any]]) -> None:
-        """Hand in a task and let it be."""
+        """Submit a task, and do not wait for it."""
         await self._submit(orjson.dumps({"items": list(items)}))
 
     async def count(self, status: str) -> int:
@@ -55,7 +55,7 @@ class AgentClient:
             return len((await answer.json())["tasks"])
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Any other request; its answer."""
+        """Any other request; returns the response."""
         data = orjson.dumps(body)
         async with self._session.post(f"{self._url}{path}", data=data, headers=self._headers) as answer:
             text = await answer.read()

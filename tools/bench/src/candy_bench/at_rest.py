@@ -1,4 +1,4 @@
-"""How soon the agent is there, and what it holds while nothing happens."""
+"""How fast the agent starts, and how much memory it uses when idle."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from candy_testbed import AgentProcess
 from candy_testbed.server import answers
 
 AS_INSTALLED = "import sys; sys.modules['rich'] = None; from candy_core.cli import main; main(prog_name='candy-agent')"
-"""Where this bench is not installed, nor is rich, which structlog would import wherever it finds it: 9 MB."""
+"""Without this benchmark there is no rich either, which structlog imports if it is installed: 9 MB."""
 PLUGINS = ("callback", "prometheus")
 """The plugins that are loaded; what else is installed is not even imported."""
 SETTLED = 5.0
-"""Seconds after which a started agent is at rest."""
+"""Seconds after which a started agent is idle."""
 
 
 class InstalledAgent(AgentProcess):
@@ -60,14 +60,14 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
     imported = Spread.of(times["import"]).median
     return [
         Finding(
-            what=f"start of the process to /ready, plugins {' and '.join(PLUGINS)}",
+            label=f"start of the process to /ready, plugins {' and '.join(PLUGINS)}",
             figure=Spread.of(times["ready"]),
             goal=Goal(bound=Bound.AT_MOST, value=1),
             unit=" s",
             note=f"a Python that only imports aiohttp.web: {imported:.2f} s",
         ),
         Finding(
-            what=f"resident memory {SETTLED:g} s later",
+            label=f"resident memory {SETTLED:g} s later",
             figure=Spread.of(resident),
             goal=Goal(bound=Bound.AT_MOST, value=60),
             unit=" MB",

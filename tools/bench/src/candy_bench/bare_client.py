@@ -1,4 +1,4 @@
-"""A bare aiohttp client: what anybody would write who only wants the answers."""
+"""A bare aiohttp client: the simplest code that gets the results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BareClient:
         self._headers = {} if compressed else {"Accept-Encoding": "identity"}
 
     async def ask(self, queries: Sequence[str], concurrency: int) -> float:
-        """Ask every query, so many at a time; seconds a query."""
+        """Run every query, this many at a time; returns seconds per query."""
         waiting = iter(queries)
         now = f"{time.time():.3f}"
 
@@ -48,7 +48,7 @@ class BareClient:
         return (time.perf_counter() - began) / len(queries)
 
     async def best_concurrency(self, choices: Sequence[int], count: int) -> int:
-        """The one at which it is fastest on this machine."""
+        """The concurrency at which it is fastest on this machine."""
         await self.ask(different(count), choices[0])  # opens connections, warms Prometheus up
         times = {choice: min([await self.ask(different(count), choice) for _ in range(2)]) for choice in choices}
         return min(times, key=times.__getitem__)

@@ -1,4 +1,4 @@
-"""The least that a web server can do with a task: parse the JSON, answer 202 with a small JSON. Run as a program."""
+"""The minimum that a web server can do with a task: parse the JSON, answer 202 with a small JSON. Run as a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talks to an API server as anybody would write it, with ``kubernetes.aio`` itself: ``list``, ``create`` or ``apply``.
+"""Talks to an API server in the plain way, with ``kubernetes.aio`` itself: ``list``, ``create`` or ``apply``.
 
 A program: ``list|create|apply KUBECONFIG NAMESPACE COUNT CONCURRENCY``; prints the seconds of one list of all
 PrometheusRules of the namespace, or of creating ``COUNT`` of them, by POST or by server-side apply. Its connections are
@@ -71,7 +71,7 @@ async def write(api: Any, namespace: str, count: int, concurrency: int, *, apply
     return time.perf_counter() - began
 
 
-async def main(what: str, kubeconfig: str, namespace: str, count: int, concurrency: int) -> float:
+async def main(operation: str, kubeconfig: str, namespace: str, count: int, concurrency: int) -> float:
     """Do one of the two."""
     await config.load_kube_config(kubeconfig)  # type: ignore[no-untyped-call]  # the library has no types
     async with client.ApiClient() as session:
@@ -79,9 +79,9 @@ async def main(what: str, kubeconfig: str, namespace: str, count: int, concurren
         async with asyncio.TaskGroup() as group:
             for _ in range(concurrency):
                 group.create_task(read(api, "default"))
-        if what == "list":
+        if operation == "list":
             return await read(api, namespace)
-        return await write(api, namespace, count, concurrency, apply=what == "apply")
+        return await write(api, namespace, count, concurrency, apply=operation == "apply")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts a command many times, as anybody would write it. A program: ``COUNT CONCURRENCY ARGV…``; prints seconds.
+"""Starts a command many times, in the plain way. A program: ``COUNT CONCURRENCY ARGV…``; prints seconds.
 
 On asyncio's own loop: with uvloop, which the agent runs on, the same takes five times as long.
 """
@@ -21,8 +21,8 @@ async def start(count: int, concurrency: int, argv: Sequence[str]) -> float:
             child = await asyncio.create_subprocess_exec(
                 *argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
-            said, _ = await child.communicate()
-            if child.returncode or not said:
+            output, _ = await child.communicate()
+            if child.returncode or not output:
                 raise RuntimeError(f"{' '.join(argv)} failed: {child.returncode}")
 
     began = time.perf_counter()

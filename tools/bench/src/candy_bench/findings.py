@@ -1,4 +1,4 @@
-"""What a measurement found, and the table of all of them."""
+"""The results of the measurements, and their table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from candy_bench.rounds import Spread
 
 
 class NotMeasured(Exception):
-    """Something that a measurement compares with is not here; the message says what, and how to get it."""
+    """A program to compare with is missing; the message says which, and how to install it."""
 
 
 class Bound(StrEnum):
-    """On which side of the goal a figure has to be."""
+    """Whether a goal is a minimum or a maximum."""
 
     AT_LEAST = "at least"
     AT_MOST = "at most"
@@ -24,24 +24,24 @@ class Bound(StrEnum):
 
 @frozen(kw_only=True)
 class Goal:
-    """What is aimed at."""
+    """A target value."""
 
     bound: Bound
     value: float
 
     def reached(self, figure: float) -> bool:
-        """Whether a figure is on the right side."""
+        """Whether a figure meets the goal."""
         return figure >= self.value if self.bound is Bound.AT_LEAST else figure <= self.value
 
 
 @frozen(kw_only=True)
 class Finding:
-    """One row of the table. Without a goal it is there to compare with. ``note``: what the figure is made of.
+    """One row of the table. Without a goal it is for comparison only. ``note``: how the figure is made up.
 
     Without a figure it was not measured, and ``note`` says why.
     """
 
-    what: str
+    label: str
     figure: Spread | None
     goal: Goal | None = None
     unit: str = ""
@@ -49,15 +49,15 @@ class Finding:
 
 
 def table(findings: Sequence[Finding]) -> Table:
-    """Everything that was found."""
+    """All results as a table."""
     shown = Table("measured", "goal", "median", "lowest – highest", "reached")
     for finding in findings:
         goal = finding.goal
         if finding.figure is None:
-            shown.add_row(f"{finding.what}\n[dim]not measured: {finding.note}[/]")
+            shown.add_row(f"{finding.label}\n[dim]not measured: {finding.note}[/]")
             continue
         shown.add_row(
-            f"{finding.what}\n[dim]{finding.note}[/]" if finding.note else finding.what,
+            f"{finding.label}\n[dim]{finding.note}[/]" if finding.note else finding.label,
             "" if goal is None else f"{goal.bound} {goal.value:g}{finding.unit}",
             f"{_figure(finding.figure.median)}{finding.unit}",
             f"{_figure(finding.figure.low)} – {_figure(finding.figure.high)}",

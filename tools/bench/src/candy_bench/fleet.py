@@ -1,4 +1,4 @@
-"""Many hosts on one machine: sshds, each a server of its own on an address of its own."""
+"""Many hosts on one machine: an sshd on an address of its own for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking tasks in, against a bare aiohttp handler that only parses the JSON and answers."""
+"""Accepting tasks, compared with a bare aiohttp handler that only parses the JSON and responds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Generator:
 
 
 async def measure(around: Surroundings) -> Sequence[Finding]:
-    """Two ways to keep the running of the tasks from being what is measured.
+    """Two ways to keep the execution of the tasks out of the measurement.
 
     *Waiting*: the only place for running tasks is taken by a task that never ends, so that all others only wait.
     *Ending at once*: no datasource is configured, so each item ends as ``not_configured`` without a question to
@@ -100,9 +100,9 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             )
     rates = {name: 1 / Spread.of(seconds).median for name, seconds in times.items()}
 
-    def row(name: str, what: str, goal: float | None) -> Finding:
+    def row(name: str, label: str, goal: float | None) -> Finding:
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(times["bare"], times[name]),
             goal=Goal(bound=Bound.AT_LEAST, value=goal) if goal else None,
             unit=" ×",
@@ -116,7 +116,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
 
 
 async def _occupy(agent: AgentClient) -> None:
-    """Take the agent's only place for running tasks."""
+    """Occupy the agent's only slot for running tasks."""
     await agent.submit_aside([{"id": 1, "type": spare_plugin.WAIT}])
     while await agent.count("running") != 1:  # noqa: ASYNC110  # what is waited for happens in another process
         await asyncio.sleep(0.05)

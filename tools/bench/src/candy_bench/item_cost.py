@@ -29,7 +29,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         }
         async with around.agent(env) as (_, agent):
 
-            async def compare(what: str, items: list[dict[str, Any]], rounds: int) -> Finding:
+            async def compare(label: str, items: list[dict[str, Any]], rounds: int) -> Finding:
                 small = [items[start : start + SMALL] for start in range(0, LARGE, SMALL)]
                 await agent.run(small[:10])
                 times = await in_turn(
@@ -37,7 +37,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 )
                 each = {name: Spread.of(seconds).median * 1000 for name, seconds in times.items()}
                 return Finding(
-                    what=what,
+                    label=label,
                     figure=Spread.of_ratios(times["large"], times["small"]),
                     goal=Goal(bound=Bound.AT_MOST, value=1.2),
                     unit=" ×",

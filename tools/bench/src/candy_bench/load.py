@@ -83,7 +83,7 @@ class _Client(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports are no subclasses
 
     def send(self) -> None:
-        """Send the next request, or leave when there is none."""
+        """Send the next request, or close when there is none."""
         assert self._transport is not None
         if self._work.waiting:
             self._transport.write(self._work.waiting.popleft())

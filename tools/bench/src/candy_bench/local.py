@@ -35,11 +35,11 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 contestants["xargs"] = lambda: xargs(COUNT)
             times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(what: str, other: str, goal: float | None) -> Finding:
+    def row(label: str, other: str, goal: float | None) -> Finding:
         if other not in times:
-            return Finding(what=what, figure=None, note=f"{other} is not installed")
+            return Finding(label=label, figure=None, note=f"{other} is not installed")
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(times[other], times["agent"]),
             goal=None if goal is None else Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",
@@ -66,10 +66,10 @@ async def bare_loop(count: int) -> float:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
-    said, _ = await child.communicate()
+    output, _ = await child.communicate()
     if child.returncode:
         raise RuntimeError(f"the bare loop failed: {child.returncode}")
-    return float(said) / count
+    return float(output) / count
 
 
 async def xargs(count: int) -> float:

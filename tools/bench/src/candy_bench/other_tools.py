@@ -1,4 +1,4 @@
-"""What others ask Prometheus with: prometheus-api-client from Python, promtool from a shell."""
+"""Other tools that query Prometheus: prometheus-api-client from Python, promtool from a shell."""
 
 from __future__ import annotations
 

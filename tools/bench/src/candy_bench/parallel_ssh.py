@@ -32,8 +32,8 @@ def run(hosts: Any, order: dict[str, Any]) -> None:
     outputs = hosts.run_command(order["command"], stop_on_errors=True)
     hosts.join(outputs)
     for output in outputs:
-        said = list(output.stdout)
-        if not said or output.exit_code not in (0, None):  # now and then it misses the code of a command that ran
+        lines = list(output.stdout)
+        if not lines or output.exit_code not in (0, None):  # now and then it misses the code of a command that ran
             raise RuntimeError(f"{output.host}: {output.exit_code} {output.exception}")
 
 

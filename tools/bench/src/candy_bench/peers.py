@@ -41,10 +41,10 @@ class Peers:
     async def make(cls) -> Peers:
         """Install them, where that has not been done. Raises :class:`NotMeasured` where it cannot be."""
         try:
-            said = await _output([str(_SET_UP)])
+            output = await _output([str(_SET_UP)])
         except (OSError, RuntimeError) as error:
             raise NotMeasured(f"parallel-ssh and clush could not be installed: {error}") from None
-        return cls(folder=Path(said.decode().strip()))
+        return cls(folder=Path(output.decode().strip()))
 
     async def parallel_ssh(self, fleet: Fleet, runs: int, *, fresh: bool) -> float:
         """As a library, in a process that is told once; its own start is not counted. Seconds a command."""
@@ -57,8 +57,8 @@ class Peers:
             runs=runs,
             fresh=fresh,
         )
-        said = await _output([self._program("python"), str(_PROGRAM)], orjson.dumps(asdict(order)))
-        seconds: float = orjson.loads(said)["seconds"]
+        output = await _output([self._program("python"), str(_PROGRAM)], orjson.dumps(asdict(order)))
+        seconds: float = orjson.loads(output)["seconds"]
         return seconds / (runs * len(fleet.hosts))
 
     async def clush(self, fleet: Fleet, runs: int) -> float:
@@ -70,9 +70,9 @@ class Peers:
         ]
         began = time.perf_counter()
         for _ in range(runs):
-            said = await _output(line)
-            if len(said.splitlines()) != count:
-                raise RuntimeError(f"clush: {count} hosts should have answered: {said[:500]!r}")
+            output = await _output(line)
+            if len(output.splitlines()) != count:
+                raise RuntimeError(f"clush: {count} hosts should have answered: {output[:500]!r}")
         return (time.perf_counter() - began) / (runs * count)
 
     async def clush_start(self) -> float:

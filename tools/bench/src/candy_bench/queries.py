@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from candy_bench.agent_client import metric_items
 from candy_bench.bare_client import BareClient
 from candy_bench.findings import Bound, Finding, Goal
-from candy_bench.metric_queries import different, lonely
+from candy_bench.metric_queries import different, unbatchable
 from candy_bench.other_tools import POOL, best_processes, best_threads, library, promtool
 from candy_bench.rounds import Contestant, Spread, in_turn
 from candy_bench.surroundings import Surroundings
@@ -30,13 +30,13 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
     quick_at = await quick.best_concurrency(CONCURRENCIES, ITEMS // 2)
     threads = await best_threads(url, (4, 8, POOL), different(THREADED // 2))
     processes = await best_processes(url, (2, 4, 8), different(PROCESSES // 2))
-    items, alone = metric_items(different(ITEMS)), metric_items(lonely(ITEMS))
+    items, alone = metric_items(different(ITEMS)), metric_items(unbatchable(ITEMS))
     async with around.agent({"CANDY_PROMETHEUS_URL": url}) as (_, agent):
         await agent.run([items])  # the first queries open the connections
         contestants: dict[str, Contestant] = {
             "agent": lambda: agent.run([items]),
             "agent alone": lambda: agent.run([alone]),
-            "quick alone": lambda: quick.ask(lonely(ITEMS), quick_at),
+            "quick alone": lambda: quick.ask(unbatchable(ITEMS), quick_at),
             "usual": lambda: usual.ask(different(ITEMS), usual_at),
             "quick": lambda: quick.ask(different(ITEMS), quick_at),
             "one by one": lambda: asyncio.to_thread(library, url, different(ONE_BY_ONE), 1),
@@ -45,9 +45,9 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         }
         times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(name: str, what: str, goal: float, ours: str = "agent") -> Finding:
+    def row(name: str, label: str, goal: float, ours: str = "agent") -> Finding:
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(times[name], times[ours]),
             goal=Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",

@@ -44,9 +44,9 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         times = await in_turn(contestants, around.rounds, around.step)
     start = Spread.of(times["start of clush"]).median
 
-    def row(what: str, other: str, ours: str, goal: float | None, more: str = "") -> Finding:
+    def row(label: str, other: str, ours: str, goal: float | None, more: str = "") -> Finding:
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(times[other], times[ours]),
             goal=None if goal is None else Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",

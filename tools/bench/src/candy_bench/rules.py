@@ -37,17 +37,17 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 raise RuntimeError(f"{COUNT} rules should be {result}: {answer['summary']}")
             return taken
 
-        async def bare(what: str, namespace: str) -> float:
+        async def bare(operation: str, namespace: str) -> float:
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "candy_bench.bare_kube", what, str(cluster.kubeconfig), namespace),
+                *(sys.executable, "-m", "candy_bench.bare_kube", operation, str(cluster.kubeconfig), namespace),
                 *(str(COUNT), str(CONCURRENCY)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
             )
-            said, _ = await child.communicate()
+            output, _ = await child.communicate()
             if child.returncode:
                 raise RuntimeError(f"the bare client failed: {child.returncode}")
-            return float(said)
+            return float(output)
 
         async def emptied(taken: float) -> float:
             await asyncio.to_thread(cluster.api.request, "DELETE", OBJECTS.format(made), timeout=60)
@@ -65,7 +65,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             times = await in_turn(contestants, around.rounds, around.step)
     return [
         Finding(
-            what=f"sync of {COUNT} unchanged rules: time of one bare list call",
+            label=f"sync of {COUNT} unchanged rules: time of one bare list call",
             figure=Spread.of_ratios(times["sync"], times["list"]),
             goal=Goal(bound=Bound.AT_MOST, value=2),
             unit=" ×",
@@ -73,7 +73,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             f"{Spread.of(times['sync']).median * 1000:.0f}",
         ),
         Finding(
-            what=f"{COUNT} rules created, {CONCURRENCY} at a time: speed of a bare client",
+            label=f"{COUNT} rules created, {CONCURRENCY} at a time: speed of a bare client",
             figure=Spread.of_ratios(times["creates"], times["sync that creates"]),
             goal=Goal(bound=Bound.AT_LEAST, value=0.8),
             unit=" ×",
@@ -81,7 +81,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             f"{Spread.of(times['sync that creates']).median:.2f}",
         ),
         Finding(
-            what="the same, the client creating by server-side apply with marks, as the agent does",
+            label="the same, the client creating by server-side apply with marks, as the agent does",
             figure=Spread.of_ratios(times["applies"], times["sync that creates"]),
             unit=" ×",
             note=f"{Spread.of(times['applies']).median:.2f} s",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from candy_bench.agent_client import metric_items
 from candy_bench.bare_client import BareClient
 from candy_bench.findings import Bound, Finding, Goal
-from candy_bench.metric_queries import METRIC, different, lonely
+from candy_bench.metric_queries import METRIC, different, unbatchable
 from candy_bench.queries import CONCURRENCIES, ITEMS
 from candy_bench.rounds import Contestant, Spread, in_turn
 from candy_bench.surroundings import Surroundings
@@ -25,7 +25,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
         usual_at = await usual.best_concurrency(CONCURRENCIES, ITEMS // 4)
         bare = BareClient(server.url, around.session, compressed=False, form=server.asked_with)
         at = await bare.best_concurrency(CONCURRENCIES, ITEMS // 2)
-        items, alone = metric_items(different(ITEMS), KIND), metric_items(lonely(ITEMS), KIND)
+        items, alone = metric_items(different(ITEMS), KIND), metric_items(unbatchable(ITEMS), KIND)
         async with around.agent({"CANDY_VICTORIAMETRICS_URL": server.url}) as (_, agent):
             await agent.run([items])
             contestants: dict[str, Contestant] = {
@@ -33,14 +33,14 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 "agent alone": lambda: agent.run([alone]),
                 "usual": lambda: usual.ask(different(ITEMS), usual_at),
                 "bare": lambda: bare.ask(different(ITEMS), at),
-                "bare alone": lambda: bare.ask(lonely(ITEMS), at),
+                "bare alone": lambda: bare.ask(unbatchable(ITEMS), at),
             }
             times = await in_turn(contestants, around.rounds, around.step)
 
-    def row(name: str, what: str, goal: float, mine: str = "agent") -> Finding:
+    def row(name: str, label: str, goal: float, mine: str = "agent") -> Finding:
         theirs, ours = times[name], times[mine]
         return Finding(
-            what=what,
+            label=label,
             figure=Spread.of_ratios(theirs, ours),
             goal=Goal(bound=Bound.AT_LEAST, value=goal),
             unit=" ×",

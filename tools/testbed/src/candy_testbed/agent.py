@@ -13,7 +13,7 @@ from candy_testbed.server import LoopbackServer, answers
 class AgentProcess(LoopbackServer):
     """``candy-agent serve`` of this virtual environment, with ``env`` (``CANDY_PROMETHEUS_URL`` …) for configuration.
 
-    It has a home folder of its own, and so never finds the kubeconfig of whoever runs it. Leaving the context is
+    It has a home folder of its own, and so never finds the kubeconfig of the user who runs it. Leaving the context is
     SIGTERM: running tasks get their grace and callbacks are flushed; ``exit_code`` is then known.
     """
 

@@ -40,7 +40,7 @@ def _deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds('label_replace({}, "instance", "", "", "")'.format, inner),
         st.builds("clamp_max({}, 1)".format, inner),
         st.builds("{}\n".format, inner),
-        st.builds("{}  # told apart".format, inner),
+        st.builds("{}  # distinct".format, inner),
     )
 
 

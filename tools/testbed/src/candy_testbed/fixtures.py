@@ -18,8 +18,8 @@ from candy_testbed.kube.fixtures import kube_namespace as kube_namespace
 from candy_testbed.kube.fixtures import kubectl as kubectl
 from candy_testbed.prometheus import NodeExporter, Prometheus
 from candy_testbed.requirement import REQUIRE as REQUIRE
-from candy_testbed.requirement import give_up as give_up
 from candy_testbed.requirement import required as required
+from candy_testbed.requirement import skip_or_fail as skip_or_fail
 from candy_testbed.running_agent import StartAgent, agent_running
 from candy_testbed.server import MissingServer
 from candy_testbed.sleepers import Sleepers, sleepers_gone
@@ -27,7 +27,7 @@ from candy_testbed.ssh_hosts import Hosts, accounts, hosts
 from candy_testbed.sshd import Sshd, ssh_keygen
 from candy_testbed.victoriametrics import VictoriaMetrics
 
-# How long an example takes depends on whoever else uses the machine, and says nothing about what is tested.
+# How long an example takes depends on the load of the machine, not on the code under test.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 
@@ -90,15 +90,15 @@ def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         ssh_keygen(folder / "login")
     except MissingServer as missing:
-        give_up(missing)
+        skip_or_fail(missing)
     return folder
 
 
 @pytest.fixture(scope="session")
 def sshd(ssh_keys: Path) -> Iterator[Sshd]:
-    """An sshd that lets in whoever runs the tests and, where that is root, a user of its own with a password.
+    """An sshd that accepts the user who runs the tests and, if that is root, another user with a password.
 
-    Both are told in :mod:`candy_testbed.ssh_hosts`. Shared by the whole session.
+    Both are described in :mod:`candy_testbed.ssh_hosts`. Shared by the whole session.
     """
     with required(Sshd(authorized=[(ssh_keys / "login.pub").read_text()], accounts=accounts())) as server:
         yield server
@@ -106,12 +106,12 @@ def sshd(ssh_keys: Path) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="session")
 def ssh_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """200 hosts to log in to, and one of each kind that is bad (:func:`candy_testbed.ssh_hosts.hosts`)."""
+    """200 hosts to log in to, and one of each bad kind (:func:`candy_testbed.ssh_hosts.hosts`)."""
     with ExitStack() as stack:
         try:
             running = stack.enter_context(hosts(tmp_path_factory.mktemp("hosts")))
         except MissingServer as missing:
-            give_up(missing)
+            skip_or_fail(missing)
         yield running
 
 
@@ -123,6 +123,6 @@ def start_agent() -> StartAgent:
 
 @pytest.fixture
 def sleepers() -> Iterator[Sleepers]:
-    """A number of seconds for this test alone; it fails if something still sleeps for so long at its end."""
+    """A unique number of seconds; the test fails if a process still sleeps for it at the end."""
     with sleepers_gone() as made:
         yield made

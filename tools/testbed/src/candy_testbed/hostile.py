@@ -1,6 +1,6 @@
-"""An HTTP server that does everything wrong, as a process of its own.
+"""An HTTP server that misbehaves in many ways, as a process of its own.
 
-What it does is the first part of the path, so that one server is as many bad datasources as a test needs:
+What it does is the first part of the path, so that one server provides all the bad datasources that a test needs:
 ``HostileHttp().url + "/hangs"`` and so on, for each of :data:`BEHAVIOURS`. Run by ``python -m candy_testbed.hostile``.
 """
 
@@ -20,7 +20,7 @@ PIECE = 65536
 
 
 class HostileHttp(LoopbackServer):
-    """The server, started and stopped as every other one of the testbed."""
+    """The server, started and stopped like the testbed's other servers."""
 
     program = sys.executable
     package = "python3"
@@ -39,33 +39,33 @@ class HostileHttp(LoopbackServer):
 
 
 async def hangs(writer: asyncio.StreamWriter, head: str) -> None:
-    """Never answers."""
+    """Never responds."""
     await asyncio.Event().wait()
 
 
 async def hangs_half_way(writer: asyncio.StreamWriter, head: str) -> None:
-    """Begins to answer."""
+    """Sends the beginning of a response."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
     await asyncio.Event().wait()
 
 
 async def trickles(writer: asyncio.StreamWriter, head: str) -> None:
-    """A byte at a time, for ever."""
+    """A byte at a time, without end."""
     await _chunked(writer, b" ", pause=0.01)
 
 
 async def never_ends(writer: asyncio.StreamWriter, head: str) -> None:
-    """As fast as it can, for ever: the beginning of JSON."""
+    """The beginning of JSON, as fast as possible and without end."""
     await _chunked(writer, b" " * PIECE)
 
 
-async def rubbish(writer: asyncio.StreamWriter, head: str) -> None:
-    """Random bytes, for ever."""
+async def random_bytes(writer: asyncio.StreamWriter, head: str) -> None:
+    """Random bytes, without end."""
     await _chunked(writer, os.urandom(PIECE))
 
 
 async def announces_a_gigabyte(writer: asyncio.StreamWriter, head: str) -> None:
-    """And begins to send it."""
+    """Announces a gigabyte and starts sending it."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n")
     while True:
         writer.write(b" " * PIECE)
@@ -73,7 +73,7 @@ async def announces_a_gigabyte(writer: asyncio.StreamWriter, head: str) -> None:
 
 
 async def resets(writer: asyncio.StreamWriter, head: str) -> None:
-    """Breaks the connection off."""
+    """Resets the connection."""
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -90,14 +90,14 @@ async def refuses(writer: asyncio.StreamWriter, head: str) -> None:
 
 
 async def repeats(writer: asyncio.StreamWriter, head: str) -> None:
-    """500, and everything that it was sent, as some proxies do to help."""
+    """500 with the request echoed, as some proxies do."""
     await _whole(writer, "500 Internal Server Error", head.encode())
 
 
 BEHAVIOURS: dict[str, Callable[[asyncio.StreamWriter, str], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        *(hangs, hangs_half_way, trickles, never_ends, rubbish, announces_a_gigabyte),
+        *(hangs, hangs_half_way, trickles, never_ends, random_bytes, announces_a_gigabyte),
         *(resets, html, refuses, repeats),
     )
 }

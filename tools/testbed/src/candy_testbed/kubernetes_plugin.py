@@ -46,7 +46,7 @@ class Agent:
         return [found[index] for index in range(len(params))]
 
     async def health(self) -> Health:
-        """What the plugin's own check says."""
+        """The result of the plugin's health check."""
         return await check_health(self.executor)
 
 
@@ -87,7 +87,7 @@ class Objects:
         return self.cluster.api.patch_status(api_version, kind, name, status, namespace=self.namespace)
 
     def pod(self, name: str, status: Mapping[str, Any] | None = None, **metadata: Any) -> Any:
-        """A pod with one container; without a ``status`` it is Pending, for nobody takes it up."""
+        """A pod with one container; without a ``status`` it is Pending, since no kubelet runs it."""
         containers = [{"name": "app", "image": "app:1"}]
         return self.apply("v1", "Pod", name, spec={"containers": containers}, status=status, **metadata)
 
@@ -103,5 +103,5 @@ class Objects:
         made = self.apply("apps/v1", kind, name, spec=body, labels=labels)
         if status is None:
             return made
-        told = {"observedGeneration": made["metadata"]["generation"], **status}
-        return self.cluster.api.patch_status("apps/v1", kind, name, told, namespace=self.namespace)
+        reported = {"observedGeneration": made["metadata"]["generation"], **status}
+        return self.cluster.api.patch_status("apps/v1", kind, name, reported, namespace=self.namespace)

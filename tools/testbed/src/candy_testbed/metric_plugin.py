@@ -1,4 +1,4 @@
-"""What the tests of the metric plugins share: a plugin opened and asked as the core does, and what its suite is told.
+"""What the tests of the metric plugins share: a plugin opened and asked as the core does, and the subject of its suite.
 
 Each plugin's conftest makes its ``open_agent`` of it::
 
@@ -76,7 +76,7 @@ class Agent:
         return [found[index] for index in range(len(queries))]
 
     async def health(self) -> Health:
-        """What the plugin's own check says."""
+        """The result of the plugin's health check."""
         assert self.spec.check is not None
         return await self.spec.check(self.executor)
 
@@ -103,7 +103,7 @@ def opener(plugin: str, spec: MetricSpec) -> Open:
 
 
 def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: Mapping[str, Json]) -> Subject:
-    """What ``ExecutorSuite`` is told of a metric plugin.
+    """The ``ExecutorSuite`` subject of a metric plugin.
 
     ``url`` is a real server's, ``hostile`` that of a :class:`~candy_testbed.hostile.HostileHttp`. ``stretch`` is a
     ``range`` in which the real one has samples already.
@@ -136,7 +136,7 @@ def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: M
         ],
         endless=[_of("hangs"), _of("hangs_half_way"), _of("trickles")],
         floods=[Flood(params=_of(name), reason=Reason.TOO_LARGE) for name in ("never_ends", "announces_a_gigabyte")]
-        + [Flood(params=_of("rubbish"), reason=Reason.TOO_LARGE, told="4194304")],
+        + [Flood(params=_of("random_bytes"), reason=Reason.TOO_LARGE, told="4194304")],
         numbered=lambda number: Case(params={"query": f"vector({number})"}, value=str(number)),
         secrets=[token],
     )

@@ -1,4 +1,4 @@
-"""What servers of Prometheus' query API have in common."""
+"""The base class of servers with Prometheus' query API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scrape_configs(targets: Targets) -> list[dict[str, Any]]:
 
 
 class MetricServer(LoopbackServer):
-    """A server that answers queries, and can be waited for until it has what a test needs."""
+    """A server that answers queries; a test can wait until it has the data that the test needs."""
 
     asked_with: ClassVar[Mapping[str, str]] = {}
     """Further arguments of every query."""
@@ -35,7 +35,7 @@ class MetricServer(LoopbackServer):
     def wait_until(
         self, expression: str, holds: Callable[[list[dict[str, Any]]], bool] = bool, timeout: float = 120.0
     ) -> list[dict[str, Any]]:
-        """Ask until ``holds`` says yes to the series (by default: until there are any), and give them."""
+        """Query until ``holds`` is true for the series (by default: until there are any); returns them."""
         deadline = time.monotonic() + timeout
         while not holds(found := self.query(expression)):
             if time.monotonic() > deadline:
@@ -44,5 +44,5 @@ class MetricServer(LoopbackServer):
         return found
 
     def wait_until_up(self, targets: int, timeout: float = 120.0) -> None:
-        """Wait until that many targets were scraped with success."""
+        """Wait until that many targets were scraped successfully."""
         self.wait_until("up == 1", lambda found: len(found) >= targets, timeout)

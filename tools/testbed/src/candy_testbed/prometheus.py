@@ -87,5 +87,5 @@ class Prometheus(MetricServer):
         )
 
     def ready(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its health endpoint answers with a 2xx."""
         return answers(f"{self.url}/-/ready")

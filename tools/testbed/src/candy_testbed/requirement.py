@@ -1,4 +1,4 @@
-"""What becomes of a test whose server is not installed."""
+"""Skips or fails a test whose server is not installed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ REQUIRE = "CANDY_TEST_REQUIRE"
 ServerT = TypeVar("ServerT", bound=AbstractContextManager[Any, None])
 
 
-def give_up(missing: MissingServer) -> NoReturn:
-    """Skip the test for want of a server, or fail it, as REQUIRE says."""
+def skip_or_fail(missing: MissingServer) -> NoReturn:
+    """Skip the test because a server is missing, or fail it if REQUIRE names it."""
     wanted = {name.strip() for name in os.environ.get(REQUIRE, "").split(",")}
     if wanted & {"all", missing.program}:
         pytest.fail(f"{missing} ({REQUIRE} asks for it)", pytrace=False)
@@ -27,14 +27,14 @@ def give_up(missing: MissingServer) -> NoReturn:
 
 @contextmanager
 def required(server: ServerT) -> Iterator[ServerT]:
-    """Hold a server open for a fixture; one that is not installed skips the test, or fails it as REQUIRE says.
+    """Hold a server open for a fixture; one that is not installed skips or fails the test (:func:`skip_or_fail`).
 
     For a test's own servers, too: ``with required(Prometheus(itself=False)) as prometheus: …``
     """
     try:
         server.__enter__()
     except MissingServer as missing:
-        give_up(missing)
+        skip_or_fail(missing)
     try:
         yield server
     finally:

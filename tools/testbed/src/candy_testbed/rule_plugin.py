@@ -1,4 +1,4 @@
-"""What tests of plugins that keep rules in a cluster share: what their suite is told, and the CRDs of their classes."""
+"""For tests of plugins that keep rules in a cluster: the subject of their suite, and the CRDs of their classes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def subject(
     kind: str,
     bad: Sequence[BadRule],
 ) -> Subject:
-    """What ``RuleBackendSuite`` is told of a plugin that keeps rules as objects of ``kind`` in ``spec.groups``.
+    """The ``RuleBackendSuite`` subject of a plugin that keeps rules as objects of ``kind`` in ``spec.groups``.
 
     ``folder`` is the test's own. ``datasource`` is a real server that knows expressions.
     """
@@ -145,8 +145,8 @@ def group_schema(definition: str) -> Mapping[str, Any]:
     return schema
 
 
-def departures(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Iterator[str]:
-    """Every place where a class that reads objects differs from the schema that they have."""
+def schema_differences(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Iterator[str]:
+    """Every difference between a class that reads objects and their schema."""
     bare = _bare(kind)
     expected = schema.get("type") or "string"  # x-kubernetes-int-or-string has none
     if isinstance(bare, type) and attrs.has(bare):
@@ -162,17 +162,17 @@ def departures(kind: Any, schema: Mapping[str, Any], path: str = "group") -> Ite
         if required != set(schema.get("required", ())):
             yield f"{path}: required are {schema.get('required', [])}, and by our class {sorted(required)}"
         for name in sorted(fields.keys() & properties.keys()):
-            yield from departures(hints[fields[name].name], properties[name], f"{path}.{name}")
+            yield from schema_differences(hints[fields[name].name], properties[name], f"{path}.{name}")
     elif get_origin(bare) is tuple:
         if expected != "array":
             yield f"{path}: a tuple for {expected}"
         else:
-            yield from departures(get_args(bare)[0], schema["items"], f"{path}[]")
+            yield from schema_differences(get_args(bare)[0], schema["items"], f"{path}[]")
     elif isinstance(get_origin(bare), type) and issubclass(get_origin(bare), Mapping):
         if "additionalProperties" not in schema:
             yield f"{path}: a mapping for {expected}"
         else:
-            yield from departures(get_args(bare)[1], schema["additionalProperties"], f"{path}.*")
+            yield from schema_differences(get_args(bare)[1], schema["additionalProperties"], f"{path}.*")
     elif {bool: "boolean", int: "integer"}.get(bare, "string") != expected:
         yield f"{path}: {bare.__name__} for {expected}"
 

@@ -17,7 +17,7 @@ from candy_core import BackendUnavailable, Invalid, Rule, RuleBackendSpec, RuleR
 from candy_core.testing.context import plugin_context
 from candy_testbed.kube.cluster import KubeCluster
 from candy_testbed.rule_files import rule_files
-from candy_testbed.rule_plugin import departures, group_schema, kept
+from candy_testbed.rule_plugin import group_schema, kept, schema_differences
 
 
 class RulePluginSuite:
@@ -31,7 +31,7 @@ class RulePluginSuite:
     """The beginning of the file with its CustomResourceDefinition."""
     api_version: ClassVar[str]
     kind: ClassVar[str]
-    departures: ClassVar[tuple[str, ...]] = ()
+    schema_differences: ClassVar[tuple[str, ...]] = ()
     """Where its classes differ from the definition on purpose."""
 
     @pytest.fixture
@@ -78,7 +78,7 @@ class RulePluginSuite:
 
     def test_the_classes_have_every_field_of_the_definition_and_no_other(self, spec: RuleBackendSpec[Any]) -> None:
         """A new version of the definition is noticed here."""
-        assert tuple(departures(spec.group, group_schema(self.definition))) == self.departures
+        assert tuple(schema_differences(spec.group, group_schema(self.definition))) == self.schema_differences
 
     def test_a_field_more_or_less_or_of_another_type_would_be_noticed(self) -> None:
         """The comparison itself sees something."""
@@ -89,9 +89,13 @@ class RulePluginSuite:
             rules: str | None = None
             surplus: str = ""
 
-        found = "\n".join(departures(Other, group_schema(self.definition)))
-        for said in ("group.interval: not in our class", "group.surplus: not in the def", "group.name: int for string"):
-            assert said in found
+        found = "\n".join(schema_differences(Other, group_schema(self.definition)))
+        for difference in (
+            "group.interval: not in our class",
+            "group.surplus: not in the def",
+            "group.name: int for string",
+        ):
+            assert difference in found
         assert "group.rules: str for array" in found
 
     def test_rule_files_that_people_write_are_read_and_lose_nothing(self, spec: RuleBackendSpec[Any]) -> None:

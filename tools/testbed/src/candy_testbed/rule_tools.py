@@ -1,4 +1,4 @@
-"""Prometheus' and VictoriaMetrics' own judgement of rule files: what ours is compared with."""
+"""Checks rule files with Prometheus' and VictoriaMetrics' own tools, to compare ours with."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from candy_testbed.server import MissingServer
 _RULE = re.compile(r'group "(?P<group>[^"]*)", rule \d+, "(?P<rule>[^"]*)": (?P<what>.*)')
 
 
-def promtool_says(groups: Sequence[Any]) -> str:
-    """What ``promtool check rules`` finds wrong, ``""`` if nothing; lint counts, as in a rule that is there twice."""
-    return _said("promtool", "prometheus", ["check", "rules", "--lint-fatal"], groups)
+def promtool_output(groups: Sequence[Any]) -> str:
+    """What ``promtool check rules`` finds wrong, ``""`` if nothing; including lint errors such as a duplicate rule."""
+    return _output_of("promtool", "prometheus", ["check", "rules", "--lint-fatal"], groups)
 
 
-def promtool_faults(groups: Sequence[Any]) -> dict[str, str]:
-    """By the name of a rule, what ``promtool check rules`` finds wrong with it; names are told apart by the caller."""
-    return {match["rule"]: match["what"] for match in _RULE.finditer(promtool_says(groups))}
+def promtool_errors(groups: Sequence[Any]) -> dict[str, str]:
+    """The errors of ``promtool check rules`` by the name of the rule; names must be unique."""
+    return {match["rule"]: match["what"] for match in _RULE.finditer(promtool_output(groups))}
 
 
-def vmalert_says(groups: Sequence[Any]) -> str:
+def vmalert_output(groups: Sequence[Any]) -> str:
     """What ``vmalert -dryRun`` finds wrong, ``""`` if nothing."""
-    return _said("vmalert", "victoria-metrics", ["-dryRun", "-rule"], groups)
+    return _output_of("vmalert", "victoria-metrics", ["-dryRun", "-rule"], groups)
 
 
-def _said(program: str, package: str, arguments: Sequence[str], groups: Sequence[Any]) -> str:
+def _output_of(program: str, package: str, arguments: Sequence[str], groups: Sequence[Any]) -> str:
     executable = shutil.which(program)
     if executable is None:
         raise MissingServer(program, package)

@@ -27,22 +27,22 @@ class RunningAgent:
     http: aiohttp.ClientSession
 
     async def get(self, path: str, **headers: str) -> Any:
-        """GET a path; gives the JSON value."""
+        """GET a path; returns the JSON value."""
         async with self.http.get(path, headers=headers) as answer:
             return await answer.json(content_type=None)
 
     async def post(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
-        """POST a JSON value; gives status and answer."""
+        """POST a JSON value; returns status and response."""
         async with self.http.post(path, json=body, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def delete(self, path: str) -> tuple[int, Any]:
-        """DELETE a path; gives status and answer."""
+        """DELETE a path; returns status and response."""
         async with self.http.delete(path) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def submit(self, task: Mapping[str, Any], **headers: str) -> str:
-        """Send a task that must be taken in; gives its id."""
+        """Send a task that must be accepted; returns its id."""
         status, state = await self.post("/api/v1/task", task, **headers)
         assert status == 202, state
         return str(state["task_id"])
@@ -52,7 +52,7 @@ class RunningAgent:
         return await self.result(await self.submit(task, **headers))
 
     async def result(self, task_id: str) -> dict[str, Any]:
-        """Wait for a task's end, and give its result object."""
+        """Wait until a task has ended; returns its result object."""
 
         async def ended() -> bool:
             return (await self.get(f"/api/v1/tasks/{task_id}"))["status"] not in ("pending", "running")
@@ -62,7 +62,7 @@ class RunningAgent:
         return document
 
     async def until_running(self, task_id: str, items: int = 1) -> None:
-        """Wait until so many items of a task run."""
+        """Wait until this many items of a task are running."""
 
         async def running() -> bool:
             progress = (await self.get(f"/api/v1/tasks/{task_id}"))["progress"]
@@ -88,7 +88,7 @@ class RunningAgent:
         return [json.loads(line) for line in self.output().splitlines()]
 
     def peak_megabytes(self) -> float:
-        """The most resident memory that the process has had."""
+        """The peak resident memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024

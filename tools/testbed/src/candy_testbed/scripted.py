@@ -1,4 +1,4 @@
-"""An HTTP server of one test, for what no real server can be made to do: the test says what each request gets.
+"""An HTTP server of one test, for what no real server can be made to do: the test defines each response.
 
 The fixture :func:`serve` starts it over real sockets, within the test's own event loop.
 """
@@ -50,7 +50,7 @@ class Peer:
         await self.send(head.encode() + raw)
 
     def reset(self) -> None:
-        """Break the connection off with a RST."""
+        """Reset the connection (RST)."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
@@ -62,12 +62,12 @@ Behaviour: TypeAlias = Callable[[Peer], Awaitable[None]]
 
 @define
 class Server:
-    """A server that does to every request what its behaviour says."""
+    """A server that handles each request with its behaviour."""
 
     url: str
     requests: list[Request] = field(factory=list)
     connections: int = 0
-    """Connections that were ever made."""
+    """The number of connections so far."""
     open: int = 0
     """Connections that are open now."""
 

@@ -1,4 +1,4 @@
-"""What a plugin's catalogue of sentences must be, for the tests of every plugin that has one."""
+"""Checks of a plugin's message catalogue, for the tests of each plugin that has one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from candy_core import Locale
 
 
 class Sentences:
-    """The sentences that the module ``texts`` of a package holds as constants."""
+    """The message constants of a package's module ``texts``, and their catalogue."""
 
     def __init__(self, texts: ModuleType) -> None:
         package = texts.__name__.partition(".")[0]
@@ -25,7 +25,7 @@ class Sentences:
         return tuple(self._by_name)
 
     def check(self, name: str) -> None:
-        """The sentence is translated, and both languages have the same placeholders."""
+        """Assert that a message is translated, and that both languages have the same placeholders."""
         english = self._by_name[name]
         names = re.findall(r"{(\w+)}", english)
         values = {each: f"<{each}>" for each in names}
@@ -34,12 +34,12 @@ class Sentences:
         assert sorted(re.findall(r"<(\w+)>", chinese)) == sorted(names)
 
     def written(self) -> dict[str, str]:
-        """What the catalogue's source says."""
+        """The entries of the ``.po`` file."""
         source = self._catalogue.with_suffix(".po").read_text()
         return dict(re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', source, re.MULTILINE))
 
     def compiled(self) -> dict[str, str]:
-        """What the compiled catalogue says of every sentence."""
+        """The entry of the ``.mo`` file for each message."""
         with self._catalogue.with_suffix(".mo").open("rb") as stream:
             compiled = gettext.GNUTranslations(stream)
         return {english: compiled.gettext(english) for english in self._by_name.values()}

@@ -20,15 +20,15 @@ from typing import IO, ClassVar, Self
 
 LOOPBACK = "127.0.0.1"
 _POLL = 0.05
-"""Seconds between two looks at whether the server is ready."""
+"""Seconds between two checks whether the server is ready."""
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-"""Debian puts some servers where only root's PATH leads."""
+"""Debian installs some servers in folders that are only on root's PATH."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens URLs on loopback: a proxy that the environment names is not asked for them."""
+"""Opens URLs on loopback, without the proxy that the environment may name."""
 
 
 class MissingServer(Exception):
-    """The server's program is not there; the message says what to do. ``package`` is Debian's, if one has it."""
+    """The server's program is missing; the message says how to install it. ``package`` is Debian's, if it has one."""
 
     def __init__(self, program: str, package: str, remedy: str | None = None) -> None:
         super().__init__(remedy or f"{program} is not installed: sudo apt-get install {package}")
@@ -41,7 +41,7 @@ class NotReady(Exception):
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now. Somebody else may take it first: be ready to try again."""
+    """A free TCP port on loopback. Another process may take it first: callers must retry."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -58,7 +58,7 @@ class LoopbackServer(ABC):
     program: ClassVar[str]
     package: ClassVar[str]
     start_timeout: ClassVar[float] = 120.0
-    """Seconds from the start to being ready, on however busy a machine."""
+    """Seconds from the start until it is ready, even on a very busy machine."""
     stop_timeout: ClassVar[float] = 5.0
     """Seconds between SIGTERM and SIGKILL."""
     attempts: ClassVar[int] = 4
@@ -85,7 +85,7 @@ class LoopbackServer(ABC):
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, be it frozen."""
+        """Whether the process exists, even if it is frozen."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -107,13 +107,13 @@ class LoopbackServer(ABC):
         """The arguments after the program's name. Called before each start, with ``port`` and ``folder`` settled."""
 
     def environment(self) -> dict[str, str]:
-        """What the process inherits: search path and locale, and nothing that may be a secret of whoever runs this."""
+        """What the process inherits: search path and locale, and nothing that may be a secret of the user."""
         inherited = {name: os.environ[name] for name in ("LANG", "PATH", "TZ") if name in os.environ}
         return inherited | {"HOME": str(self.folder)} | self._env
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether it can be used now; a refused connection counts as no."""
+        """Whether it is ready; a refused connection means it is not."""
 
     def executable(self) -> str:
         """The path of the program. Raises :class:`MissingServer`."""
@@ -155,7 +155,7 @@ class LoopbackServer(ABC):
         )
 
     def stop(self) -> None:
-        """Stop the process, at first politely. Does nothing when it does not run."""
+        """Stop the process: SIGTERM, then SIGKILL. Does nothing if it is not running."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -225,7 +225,7 @@ class LoopbackServer(ABC):
         await asyncio.to_thread(self._close)
 
     def _waiting(self, deadline: float, *, last: bool) -> bool:
-        """True: go on waiting; False: it ended, try another port. Raises :class:`NotReady` when it is hopeless."""
+        """True: keep waiting; False: it ended, try another port. Raises :class:`NotReady` after the last attempt."""
         if self.running:
             if time.monotonic() < deadline:
                 return True

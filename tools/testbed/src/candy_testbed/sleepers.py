@@ -1,4 +1,4 @@
-"""Processes that a test can tell from all others, and that must be gone at its end."""
+"""``sleep`` processes that a test can identify, and that must have ended when it ends."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from candy_testbed.waiting import eventually
 
 
 def processes(ours: Callable[[Sequence[str]], bool]) -> list[int]:
-    """The ids of all processes whose command line is ``ours``, zombies left out.
+    """The ids of all processes whose command line is ``ours``, without zombies.
 
-    Found in ``/proc``, with none of the means that the agent has.
+    Read from ``/proc``, independently of the agent's code.
     """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -33,7 +33,7 @@ def processes(ours: Callable[[Sequence[str]], bool]) -> list[int]:
 
 @frozen
 class Sleepers:
-    """Processes ``sleep SECONDS``: nobody else sleeps for so long. Called, it gives their ids."""
+    """Processes ``sleep SECONDS``, with a number that no other test uses. Calling it returns their ids."""
 
     seconds: str
 
@@ -41,14 +41,14 @@ class Sleepers:
         """See :func:`processes`."""
         return processes(lambda words: bool(words) and words[0].endswith("sleep") and self.seconds in words)
 
-    async def begun(self, count: int = 1) -> None:
-        """Wait until there are as many."""
+    async def started(self, count: int = 1) -> None:
+        """Wait until there are at least ``count``."""
         await eventually(lambda: len(self()) >= count)
 
 
 @contextmanager
 def sleepers_gone() -> Iterator[Sleepers]:
-    """A number of seconds that is nobody else's. Raises ``AssertionError`` if one is left at the end, and ends it."""
+    """A unique number of seconds. Raises ``AssertionError`` if a process is left at the end, and kills it."""
     made = Sleepers(f"3600.{secrets.randbelow(10**9):09d}")
     yield made
     left = made()

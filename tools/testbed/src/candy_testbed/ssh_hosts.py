@@ -1,4 +1,4 @@
-"""Hosts to log in to: one, 200 of them, and one of each kind that is bad."""
+"""Hosts to log in to: one, 200 of them, and one of each bad kind."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def hosts(folder: Path, *, count: int = 200) -> Iterator[Hosts]:
                 servers = _listening(stack, good, authorized)
                 port = servers[0].port
                 bad, known = stack.enter_context(bad_hosts(folder, port, authorized))
-            except (NotReady, OSError):  # somebody has taken the port on one of the addresses
+            except (NotReady, OSError):  # another process has taken the port on one of the addresses
                 if attempt == _ATTEMPTS - 1:
                     raise
                 continue
@@ -104,9 +104,9 @@ def _light() -> Sequence[Account]:
 def bad_hosts(folder: Path, port: int, authorized: Sequence[str]) -> Iterator[tuple[Mapping[str, str], str]]:
     """One host of each kind on ``port``: their addresses by kind, and their lines of a known_hosts file.
 
-    ``refuses``: nobody listens. ``never accepts``: its backlog is full. ``says nothing``: it accepts, and that is all.
+    ``refuses``: nothing listens. ``never accepts``: its backlog is full. ``says nothing``: it accepts, and that is all.
     ``changed key``: another one is known. ``no room``: its sshd refuses every connection, as MaxStartups has it.
-    ``wrong login``: it lets nobody in. ``never ends``: the environment there has ``STALL=600``, and a command of
+    ``wrong login``: it accepts no user. ``never ends``: the environment there has ``STALL=600``, and a command of
     ``sleep "${STALL:-0}"`` takes that long. ``disk full``, where root asks: nothing can be written.
     """
     names = ["refuses", "never accepts", "says nothing", "changed key", "no room", "wrong login", "never ends"]
@@ -146,7 +146,7 @@ def bad_hosts(folder: Path, port: int, authorized: Sequence[str]) -> Iterator[tu
 
 @contextmanager
 def _listens(address: str, port: int, backlog: int = 1000) -> Iterator[socket.socket]:
-    """The kernel accepts; nobody ever reads or writes."""
+    """The kernel accepts; no process ever reads or writes."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
@@ -170,7 +170,7 @@ def _full_backlog(address: str, port: int) -> Iterator[None]:
 
 @contextmanager
 def _only_place(address: str, port: int) -> Iterator[None]:
-    """Take the one place that a server with MaxStartups 1 has for those who have not logged in yet."""
+    """Occupy the only unauthenticated connection that a server with MaxStartups 1 allows."""
     while True:
         with contextlib.closing(socket.create_connection((address, port))) as connection:
             if connection.recv(4) == b"SSH-":

@@ -52,7 +52,7 @@ class Sshd(LoopbackServer):
 
     ``authorized`` are public keys that every user may log in with. ``options`` are further lines of its configuration
     and win over ours. ``accounts`` makes it see other users than the machine has (see :class:`Account`); without, it
-    lets in whoever runs it. ``port``: this one, not a free one. ``disk_full`` (needs root): on this host nobody can
+    accepts the user who runs it. ``port``: this one, not a free one. ``disk_full`` (needs root): here no user can
     write a byte into a home, ``/tmp``, ``/var/tmp`` or ``/dev/shm``. ``shell``: this program is its ``/bin/sh``
     (needs root).
     """

@@ -1,4 +1,4 @@
-"""The circumstances of a task, for tests that ask an executor themselves."""
+"""A ``Run`` for tests that call an executor directly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from candy_core import Locale, Run
 
 
 def task_run(*, seconds: float = 60.0, instant: float | None = None, locale: Locale = Locale.EN) -> Run:
-    """A run that has so many ``seconds`` left, of a task that began at ``instant`` (default: now)."""
+    """A run with ``seconds`` left, of a task that started at ``instant`` (default: now)."""
     return Run(
         task_id="task",
         time=time.time() if instant is None else instant,

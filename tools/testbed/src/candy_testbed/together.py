@@ -1,4 +1,4 @@
-"""Whether questions asked together are answered as each of them is alone: what the metric plugins' tests share."""
+"""Checks that batched queries give the same outcomes as single ones; for the metric plugins' tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from candy_testbed.metric_plugin import Open
 from candy_testbed.metric_server import MetricServer
 
 LATE = 5.0
-"""Seconds that samples need at most until they are found."""
+"""Seconds after which samples can be queried."""
 
 TRIES = 100
 """How often a server is asked that may have more than one answer. Go walks through a map of two entries from the second
@@ -44,7 +44,7 @@ def any_questions(test: Callable[..., None]) -> Callable[..., None]:
 def differences(
     open_agent: Open, server: MetricServer, queries: list[str], threshold: str | None
 ) -> list[tuple[str, Outcome, Outcome]]:
-    """What was answered otherwise in a batch than alone; ``server`` has the node exporter's metrics."""
+    """The outcomes that differ between batched and single queries; ``server`` has the node exporter's metrics."""
     server.wait_until("count(node_load1 offset 10s)")
     instant = time.time() - LATE
 
@@ -68,7 +68,7 @@ def differences(
 
 
 def hundred_values(open_agent: Open, url: str) -> list[str]:
-    """The values of a hundred different questions of one task: 0 to 99, as texts."""
+    """The values of a hundred different queries of one task: 0 to 99, as texts."""
 
     async def ask() -> list[str]:
         async with open_agent(url=url) as agent:
@@ -87,8 +87,8 @@ def counted(url: str, metric: str, label: str, clock: str | None = None) -> floa
     page = _page(url)
     if clock is not None:
         deadline = time.monotonic() + 120
-        told = _sum(page, clock)
-        while _sum(page := _page(url), clock) == told:
+        total = _sum(page, clock)
+        while _sum(page := _page(url), clock) == total:
             assert time.monotonic() < deadline, f"{clock} of {url} stands still"
             time.sleep(0.05)
     return _sum(page, metric, label)
@@ -105,9 +105,9 @@ def _sum(page: list[str], metric: str, label: str = "") -> float:
 
 
 def _is_one_of(answers: list[Outcome], got: Outcome) -> bool:
-    """Whether ``got`` is the same as one of the answers that a server gave to one question, again and again."""
-    fickle = any(answer != answers[0] for answer in answers)
-    return any(_same(got, answer, in_any_order=fickle) for answer in answers)
+    """Whether ``got`` is the same as one of the answers that a server gave to repeated runs of one query."""
+    varying = any(answer != answers[0] for answer in answers)
+    return any(_same(got, answer, in_any_order=varying) for answer in answers)
 
 
 def _same(one: Outcome, other: Outcome, *, in_any_order: bool) -> bool:

@@ -63,7 +63,7 @@ class VictoriaMetrics(MetricServer):
         ]
 
     def ready(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its health endpoint answers with a 2xx."""
         return answers(f"{self.url}/health")
 
     def write(self, lines: str, timeout: float = 30.0) -> None:

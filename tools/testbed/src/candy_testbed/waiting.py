@@ -1,4 +1,4 @@
-"""Waiting for what no event tells of."""
+"""Waiting by polling, for conditions without an event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 
 LONG = 60.0
-"""Seconds after which something will not happen any more, on however busy a machine."""
+"""Seconds after which a condition is taken as failed, even on a very busy machine."""
 
 
 @overload
@@ -27,7 +27,7 @@ async def eventually(ask: Callable[[], T | None], within: float = LONG) -> T: ..
 
 
 async def eventually(ask: Callable[[], Any], within: float = LONG) -> Any:
-    """What ``ask`` gives, as soon as that counts as true; it may be a coroutine function.
+    """The first true value that ``ask`` returns; it may be a coroutine function.
 
     Raises ``AssertionError`` after ``within`` seconds. It is no measure of speed: nothing that is right fails by it.
     """
@@ -50,7 +50,7 @@ def busy_seconds() -> Iterator[Callable[[], float]]:
     On a machine with nothing else to do that is the time that has passed. The more there is to do, the slower it goes,
     as everything else does.
     """
-    spin = ["sh", "-c", "while kill -0 $PPID; do :; done"]  # and ends with whoever reads the clock
+    spin = ["sh", "-c", "while kill -0 $PPID; do :; done"]  # and ends with its parent
     with subprocess.Popen(spin, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield lambda: _processor_seconds(process.pid)

@@ -78,7 +78,7 @@ class KubeCluster:
         return self._api
 
     def api_as(self, token: str) -> KubeApi:
-        """The calls of whoever has this token."""
+        """An API client with this token."""
         return KubeApi(self.api_server.address, self.ca_file, token)
 
     def write_kubeconfig(self, path: Path, *, token: str | None = None, namespace: str = "default") -> Path:
@@ -127,8 +127,8 @@ class KubeCluster:
         self.start_api_server()
         self.api_server.wait_until_ready()
 
-    def mend(self) -> None:
-        """Have the API server run again, whatever a test has done to it."""
+    def ensure_running(self) -> None:
+        """Resume or start the API server if a test has paused or killed it, and wait until it is ready."""
         if self.api_server.running:
             self.api_server.resume()
         else:
@@ -157,7 +157,7 @@ class KubeCluster:
             time.sleep(_POLL)
 
     def create_namespace(self, name: str | None = None) -> str:
-        """Create a namespace, by default with a name that nobody else has; gives the name."""
+        """Create a namespace, by default with a unique name; returns the name."""
         name = name or f"test-{uuid.uuid4().hex[:12]}"
         self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         return name

@@ -10,7 +10,7 @@ import pytest
 from candy_testbed.kube.cluster import KubeCluster
 from candy_testbed.kube.kubectl import Kubectl
 from candy_testbed.kube.servers import KubeControllerManager
-from candy_testbed.requirement import give_up, required
+from candy_testbed.requirement import required, skip_or_fail
 from candy_testbed.server import MissingServer
 
 
@@ -28,7 +28,7 @@ def kube_cluster(kube_cluster_of_session: KubeCluster) -> KubeCluster:
     It is this worker's alone and lasts for the session: a test may stop the API server or freeze it (the next test
     gets it running again), and keeps its objects in a ``kube_namespace`` of its own.
     """
-    kube_cluster_of_session.mend()
+    kube_cluster_of_session.ensure_running()
     return kube_cluster_of_session
 
 
@@ -37,7 +37,7 @@ def kube_namespace(kube_cluster: KubeCluster) -> Iterator[str]:
     """The name of a namespace that is this test's alone, and ends with it."""
     name = kube_cluster.create_namespace()
     yield name
-    kube_cluster.mend()
+    kube_cluster.ensure_running()
     kube_cluster.delete_namespace(name)
 
 
@@ -56,7 +56,7 @@ def kubectl(kube_cluster: KubeCluster, tmp_path: Path) -> Kubectl:
     try:
         return Kubectl(kube_cluster.kubeconfig, home)
     except MissingServer as missing:
-        give_up(missing)
+        skip_or_fail(missing)
 
 
 @pytest.fixture(scope="session")

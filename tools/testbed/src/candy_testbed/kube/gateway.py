@@ -70,8 +70,8 @@ async def serve(port: int, upstream: str, ca_file: str) -> None:
             name = found[1] if found else ""
             if name in ANSWERS:
                 status, body = ANSWERS[name]
-                told = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-                writer.write(f"{told}Connection: close\r\n\r\n".encode() + body)
+                head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+                writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
             elif (behaviour := BEHAVIOURS.get(name.replace("-", "_"))) is not None:
                 await behaviour(writer, head)
             else:

@@ -1,4 +1,4 @@
-"""A person at a terminal: the real kubectl."""
+"""Runs the real kubectl, as a user at a terminal does."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from candy_testbed.server import MissingServer
 
 
 @frozen
-class Said:
-    """What a command answered: its exit code and what it wrote."""
+class KubectlResult:
+    """The exit code and the output of a command."""
 
-    code: int
-    out: bytes
-    error: str
+    exit_code: int
+    stdout: bytes
+    stderr: str
 
     @property
     def object(self) -> Any:
         """The object that it printed (``-o json``)."""
-        assert self.code == 0, self.error
-        return json.loads(self.out)
+        assert self.exit_code == 0, self.stderr
+        return json.loads(self.stdout)
 
 
 @frozen
 class Kubectl:
-    """Calls kubectl with a kubeconfig; ``home`` is a folder for what it keeps between two calls.
+    """Calls kubectl with a kubeconfig; ``home`` is its home folder, where it caches between calls.
 
     Raises :class:`MissingServer` at once where it is not installed.
     """
@@ -44,8 +44,8 @@ class Kubectl:
         if shutil.which("kubectl") is None:
             raise MissingServer("kubectl", "kubernetes-client")
 
-    async def __call__(self, *arguments: str, send: object = None, editor: str = "false") -> Said:
-        """Run ``kubectl ARGUMENTS``, with an object on its standard input, and ``editor`` as its EDITOR, a command."""
+    async def __call__(self, *arguments: str, stdin: object = None, editor: str = "false") -> KubectlResult:
+        """Run ``kubectl ARGUMENTS``, with ``stdin`` as JSON; ``editor`` is its editor command."""
         process = await asyncio.create_subprocess_exec(
             "kubectl",
             *arguments,
@@ -60,16 +60,16 @@ class Kubectl:
             },
         )
         try:
-            out, error = await process.communicate(b"" if send is None else json.dumps(send).encode())
+            stdout, stderr = await process.communicate(b"" if stdin is None else json.dumps(stdin).encode())
         finally:
             if process.returncode is None:
                 process.kill()
-        return Said(process.returncode or 0, out, error.decode())
+        return KubectlResult(process.returncode or 0, stdout, stderr.decode())
 
     async def read(self, kind: str, name: str, namespace: str) -> Any:
-        """An object as it is now."""
+        """The current state of an object."""
         return (await self("get", kind, name, "--namespace", namespace, "--output", "json")).object
 
-    async def replace(self, changed: object) -> Said:
-        """Replace an object by another of the same name; with a version in it, only the object of that version."""
-        return await self("replace", "--filename", "-", "--output", "json", send=changed)
+    async def replace(self, changed: object) -> KubectlResult:
+        """Replace an object. If ``changed`` has a resourceVersion, the object must still have it."""
+        return await self("replace", "--filename", "-", "--output", "json", stdin=changed)

@@ -36,7 +36,7 @@ _DEFINITION = {
 
 
 class NodeMetrics:
-    """A context manager: while it lasts, a cluster serves the usage of nodes as :meth:`tell` says it.
+    """A context manager: while it lasts, a cluster serves the node usage that :meth:`set_usage` set.
 
     A definition of a custom resource gives the very paths and objects that the aggregated API of a metrics server has.
     """
@@ -51,11 +51,11 @@ class NodeMetrics:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._cluster.mend()
+        self._cluster.ensure_running()
         self._cluster.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", _NAME)
         self._until(served=False)
 
-    def tell(self, node: str, **usage: str) -> None:
+    def set_usage(self, node: str, **usage: str) -> None:
         """``cpu="250m"``, ``memory="4Gi"``: what a node uses, whether or not there is such a node."""
         body = {"apiVersion": "metrics.k8s.io/v1beta1", "kind": "NodeMetrics", "metadata": {"name": node}}
         self._cluster.api.request("POST", _PATH, {**body, "usage": usage})

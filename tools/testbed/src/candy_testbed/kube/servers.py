@@ -22,7 +22,7 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 
 
 def lasting_port() -> int:
-    """A free port that nobody is given by chance while its server is down, as one of the ephemeral range is."""
+    """A free port outside the ephemeral range, so that no other process gets it while its server is down."""
     try:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except OSError:
@@ -60,7 +60,7 @@ class Etcd(KubeProgram):
     program: ClassVar[str] = "etcd"
 
     def command(self) -> Sequence[str]:
-        """Without fsync: nobody needs these data after a power cut."""
+        """Without fsync: these data need not survive a power failure."""
         return [
             f"--data-dir={self.folder / 'data'}",
             f"--listen-client-urls={self.url}",
@@ -71,7 +71,7 @@ class Etcd(KubeProgram):
         ]
 
     def ready(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its health endpoint answers with a 2xx."""
         return answers(f"{self.url}/health")
 
 
@@ -129,7 +129,7 @@ class KubeApiServer(KubeProgram):
         ]
 
     def ready(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its health endpoint answers with a 2xx."""
         return _answers_over_tls(f"{self.url}/readyz", self.ca_file)
 
 
@@ -145,8 +145,8 @@ class KubeControllerManager(KubeProgram):
 
     def command(self) -> Sequence[str]:
         """No leader is elected: there is one."""
-        told = subprocess.run([self.executable(), "--version"], capture_output=True, text=True, check=True).stdout
-        minor = re.search(r"v1\.(\d+)", told)
+        output = subprocess.run([self.executable(), "--version"], capture_output=True, text=True, check=True).stdout
+        minor = re.search(r"v1\.(\d+)", output)
         # Up to 1.23 it has a second port, without TLS, at one and the same number.
         insecure = ["--port=0"] if minor and int(minor[1]) < 24 else []
         return [
@@ -161,7 +161,7 @@ class KubeControllerManager(KubeProgram):
         ]
 
     def ready(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its health endpoint answers with a 2xx."""
         return _answers_over_tls(f"https://{self.address}/healthz", self.folder / "kube-controller-manager.crt")
 
 
