@@ -273,7 +273,9 @@ async def test_a_host_behind_another_is_reached_through_it(
             assert outcome.value.split()[2:] == ["127.0.0.9", str(server.port)], outcome.message
             assert agent.executor.pool.opened == 2
             command = f"sleep {sleepers.seconds}"
-            outcome = await agent.run_and_cancel(0.1, sleepers.started(), host="127.0.0.9", port=server.port, command=command)
+            outcome = await agent.run_and_cancel(
+                0.1, sleepers.started(), host="127.0.0.9", port=server.port, command=command
+            )
             assert outcome.stats["terminated"] == "verified"
         pinned["127.0.0.1"] = [server.host_key]
         async with open_agent(jump_hosts={"gate": jump}, host_keys=pinned) as agent:
