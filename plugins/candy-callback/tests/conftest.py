@@ -58,15 +58,15 @@ async def receiver() -> AsyncIterator[Callable[..., Awaitable[Receiver]]]:
             answer: Callable[[Received], Any] | None = None,
             tls: ssl.SSLContext | None = None,
         ) -> Receiver:
-            one = Receiver(answer or (lambda _: web.Response(status=status, headers=headers)))
+            started = Receiver(answer or (lambda _: web.Response(status=status, headers=headers)))
             app = web.Application(client_max_size=64 * 1024 * 1024)
-            app.router.add_route("*", "/{path:.*}", one.handle)
+            app.router.add_route("*", "/{path:.*}", started.handle)
             runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-            one.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-            return one
+            started.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+            return started
 
         yield start
 

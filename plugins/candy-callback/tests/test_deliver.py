@@ -45,8 +45,8 @@ async def test_a_task_id_remains_one_path_segment(
 ) -> None:
     """Contract §4: '`{task_id}` in it is filled in'."""
     server = await receiver()
-    one = await reporter(url=CallbackUrl.parse(server.url + "/x/{task_id}/y?task={task_id}"))
-    await one.deliver(delivery(task_id=task_id))
+    callback_reporter = await reporter(url=CallbackUrl.parse(server.url + "/x/{task_id}/y?task={task_id}"))
+    await callback_reporter.deliver(delivery(task_id=task_id))
     path, _, query = server.received[0].path.partition("?")
     assert [unquote(segment) for segment in path.split("/")] == ["", "x", task_id, "y"]
     assert parse_qs(query) == {"task": [task_id]}
@@ -57,10 +57,10 @@ async def test_every_attempt_carries_the_headers_of_the_contract(
 ) -> None:
     """Contract §4: '`Idempotency-Key` | the same for every attempt'"""
     server = await receiver(status=500)
-    one = await reporter(server.url)
+    callback_reporter = await reporter(server.url)
     before = int(time.time())
     for attempt in (1, 2, 3):
-        await one.deliver(delivery(attempt=attempt, event=Event.ENDED))
+        await callback_reporter.deliver(delivery(attempt=attempt, event=Event.ENDED))
     assert {request.headers["Idempotency-Key"] for request in server.received} == {"delivery-of-task-1"}
     for request in server.received:
         assert request.headers["X-Candy-Event"] == "ended"
@@ -90,8 +90,8 @@ async def test_the_signature_is_made_of_timestamp_and_raw_body(
     """Contract §4: 'Secret: `CANDY_CALLBACK_SECRET`, else `CANDY_SERVER_API_KEY`, else the agent's own key.'"""
     keys.server, keys.agent = server_key, agent_key
     server = await receiver()
-    one = await reporter(server.url, secret=Secret(secret) if secret else None)
-    await one.deliver(delivery(callback=Callback(params={"票": [1, None, {"a": 2.5}]})))
+    callback_reporter = await reporter(server.url, secret=Secret(secret) if secret else None)
+    await callback_reporter.deliver(delivery(callback=Callback(params={"票": [1, None, {"a": 2.5}]})))
     (request,) = server.received
     message = request.headers["X-Candy-Timestamp"].encode() + b"." + request.body
     assert request.headers["X-Candy-Signature"] == "sha256=" + hmac_sha256(signs, message)
@@ -173,13 +173,13 @@ async def test_a_rejected_key_is_retried_after_five_minutes_and_a_rotated_one_is
     server = await receiver(
         answer=lambda request: web.Response(status=200 if request.headers.get("X-API-Key") == "rotated" else status)
     )
-    one = await reporter(server.url)
-    answer = await one.deliver(delivery())
+    callback_reporter = await reporter(server.url)
+    answer = await callback_reporter.deliver(delivery())
     assert isinstance(answer, Retry)
     assert (answer.after, answer.blocked) == (300.0, True)
     assert "server-key" not in answer.why
     keys.server = "rotated"
-    assert isinstance(await one.deliver(delivery()), Delivered)
+    assert isinstance(await callback_reporter.deliver(delivery()), Delivered)
 
 
 async def test_a_connection_reset_before_a_response_is_retried(
@@ -249,15 +249,15 @@ async def test_a_receiver_that_hangs_is_retried_after_the_timeout(
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # until the client disconnects
 
-    one = await reporter(await socket_server(hang), timeout=0.3)
-    answer = await one.deliver(delivery())
+    callback_reporter = await reporter(await socket_server(hang), timeout=0.3)
+    answer = await callback_reporter.deliver(delivery())
     assert isinstance(answer, Retry)
     assert "no answer within 0.3 s" in answer.why
 
 
 async def test_a_refused_connection_is_retried(unused_tcp_port: int, reporter: Start, delivery: Make) -> None:
-    one = await reporter(url=CallbackUrl.parse(f"http://127.0.0.1:{unused_tcp_port}/r?token=geheim"))
-    answer = await one.deliver(delivery())
+    callback_reporter = await reporter(url=CallbackUrl.parse(f"http://127.0.0.1:{unused_tcp_port}/r?token=geheim"))
+    answer = await callback_reporter.deliver(delivery())
     assert isinstance(answer, Retry)
     assert "geheim" not in answer.why
     assert f"http://127.0.0.1:{unused_tcp_port}" in answer.why
@@ -275,17 +275,17 @@ async def test_the_response_body_and_its_cookies_are_ignored(receiver: Start, re
             text='{"status":"failed"}', headers={"Set-Cookie": "a=b; Path=/", "Content-Encoding": "gzip"}
         )
     )
-    one = await reporter(server.url)
+    callback_reporter = await reporter(server.url)
     for _ in range(2):
-        assert isinstance(await one.deliver(delivery()), Delivered)
+        assert isinstance(await callback_reporter.deliver(delivery()), Delivered)
     assert "Cookie" not in server.received[1].headers
 
 
 async def test_deliveries_reuse_one_connection(receiver: Start, reporter: Start, delivery: Make) -> None:
     server = await receiver(answer=lambda _: web.Response(text="x" * 1000))
-    one = await reporter(server.url)
+    callback_reporter = await reporter(server.url)
     for number in range(5):
-        await one.deliver(delivery(task_id=f"t{number}"))
+        await callback_reporter.deliver(delivery(task_id=f"t{number}"))
     assert len({request.peer for request in server.received}) == 1
 
 

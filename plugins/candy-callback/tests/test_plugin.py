@@ -95,8 +95,8 @@ async def test_only_a_certificate_signed_by_the_ca_file_is_trusted(
     assert isinstance(answer, Retry)
     assert "ca_file" in answer.why
     assert server.received == []
-    one = await reporter(server.url, ca_file=tmp_path / "ca.pem")
-    assert isinstance(await one.deliver(delivery()), Delivered)
+    callback_reporter = await reporter(server.url, ca_file=tmp_path / "ca.pem")
+    assert isinstance(await callback_reporter.deliver(delivery()), Delivered)
 
 
 async def test_a_ca_file_that_cannot_be_read_is_named(reporter: Start, tmp_path: Path) -> None:

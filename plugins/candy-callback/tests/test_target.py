@@ -216,9 +216,9 @@ async def test_a_tasks_own_receiver_gets_headers_and_a_signature_but_no_key(
     receiver: Start, reporter: Start, delivery: Make
 ) -> None:
     server, foreign = await receiver(), await receiver()
-    one = await reporter(server.url, allowed_hosts=("127.0.0.1",))
+    callback_reporter = await reporter(server.url, allowed_hosts=("127.0.0.1",))
     callback = Callback(url=foreign.url + "/hook/{task_id}", headers={"Authorization": "Bearer x", "User-Agent": "me"})
-    assert isinstance(await one.deliver(delivery(callback=callback)), Delivered)
+    assert isinstance(await callback_reporter.deliver(delivery(callback=callback)), Delivered)
     (request,) = foreign.received
     assert server.received == []
     assert request.path == "/hook/task-1"
@@ -241,15 +241,15 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_at_delivery(
 ) -> None:
     """A queued delivery may be sent after the configuration has changed."""
     foreign = await receiver()
-    one = await reporter("http://candy.example.com")
-    answer = await one.deliver(delivery(callback=Callback(url=foreign.url)))
+    callback_reporter = await reporter("http://candy.example.com")
+    answer = await callback_reporter.deliver(delivery(callback=Callback(url=foreign.url)))
     assert isinstance(answer, Refused)
     assert foreign.received == []
 
 
 async def test_a_failure_message_shows_no_path_and_no_query(receiver: Start, reporter: Start, delivery: Make) -> None:
     foreign = await receiver(answer=lambda _: web.Response(status=500))
-    one = await reporter(allowed_hosts=("127.0.0.1",))
+    callback_reporter = await reporter(allowed_hosts=("127.0.0.1",))
     callback = Callback(url=foreign.url + "/hook/geheim?token=geheim", headers={"Authorization": "geheim"})
-    answer = await one.deliver(delivery(callback=callback))
+    answer = await callback_reporter.deliver(delivery(callback=callback))
     assert "geheim" not in repr(answer)

@@ -1,4 +1,4 @@
-"""Hard queries and hard values, batched and individual: on a real VictoriaMetrics."""
+"""Difficult queries and values, batched and individual: on a real VictoriaMetrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from candy_testbed.together import differences
 
 
 @pytest.mark.parametrize("threshold", [None, "80", "!=0", "@0:5"])
-def test_batched_hard_queries_have_the_outcomes_of_individual_ones(
+def test_batched_difficult_queries_have_the_outcomes_of_individual_ones(
     open_agent: Any, victoriametrics_server: VictoriaMetrics, threshold: str | None
 ) -> None:
     assert differences(open_agent, victoriametrics_server, list(QUERIES), threshold) == []

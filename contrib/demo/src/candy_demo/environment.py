@@ -64,7 +64,7 @@ async def start_environment(report: Callable[[str], None]) -> AsyncIterator[Envi
             env["CANDY_VICTORIAMETRICS_URL"] = victoriametrics.url
         agent = _Reachable(env=env)
         await stack.enter_async_context(agent)
-        report("two samples of every series")
+        report("two samples of each series")
         await asyncio.to_thread(prometheus.wait_until, "irate(node_cpu_seconds_total[5m])")
         if victoriametrics is not None:
             await asyncio.to_thread(victoriametrics.wait_until, "node_memory_MemTotal_bytes")

@@ -54,7 +54,7 @@ class Metric:
 def perfdata_of(output: str) -> tuple[Metric, ...]:
     """The metrics in a plugin's output: after the ``|`` of its first line, and after the first ``|`` of later lines.
 
-    Unreadable ones are skipped; of two with one label the first counts; at most :data:`MAX_METRICS` are returned.
+    Unreadable ones are skipped; of duplicate labels the first is kept; at most :data:`MAX_METRICS` are returned.
     """
     found: dict[str, Metric] = {}
     for metric in _metrics(_sections(output)):

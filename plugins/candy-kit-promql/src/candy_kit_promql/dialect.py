@@ -24,11 +24,11 @@ MakeProbe = Callable[[Endpoint, float, float, LargeAnswerLock], AbsenceProbe]
 class Dialect:
     """One kind of server.
 
-    ``form`` is appended to the form of every query, ``&`` first. ``series_read`` gives how many samples or series the
-    server read for an answer, or ``None`` if it does not say. ``selection`` finds the selectors of a query, or gives
+    ``form`` is appended to the form of every query, ``&`` first. ``series_read`` returns how many samples or series the
+    server read for an answer, or ``None`` if it does not say. ``selection`` finds the selectors of a query, or returns
     ``None``. ``probe`` is used where the server reports such counts, ``blind_probe`` where it does not.
     ``supports_batches`` finds out whether an endpoint may be sent many queries in one request (``None``: never);
-    ``sort_key`` is the order of the server's answers, if it has one. ``hidden``: the seconds before the present whose
+    ``sort_key`` is the order of the server's answers, if it has one. ``hidden_seconds``: the seconds before the present whose
     points the server hides or falsifies at the end of a range; the range is then extended past the present.
     """
 
@@ -39,7 +39,7 @@ class Dialect:
     blind_probe: MakeProbe = BlindProbe
     supports_batches: SupportsBatches | None = None
     sort_key: SortKey | None = None
-    hidden: float = 0.0
+    hidden_seconds: float = 0.0
 
 
 class _Samples(Struct, gc=False):

@@ -65,7 +65,7 @@ class MetricExecutor:
             finally:
                 results.put_nowait(None)
 
-        # Not a TaskGroup: it takes a generator that is closed at its yield for a failure of its own.
+        # Not a TaskGroup: it would treat the closing of this generator at a yield as a failure.
         running = asyncio.get_running_loop().create_task(run_queries())
         try:
             while (result := await results.get()) is not None:
@@ -102,7 +102,7 @@ class MetricExecutor:
     async def _query(
         self, endpoint: Endpoint, params: MetricParams, run: Run, lock: LargeAnswerLock
     ) -> tuple[Reply, Buffer, float]:
-        """The answer, and the time until which its points count."""
+        """The answer, and the time of the last point to use."""
         if params.range is None:
             url, when, until = endpoint.query_url, f"time={run.time:.3f}", math.inf
         else:
@@ -113,7 +113,7 @@ class MetricExecutor:
 
     async def _time_range(self, query: str, params: Range, run: Run) -> TimeRange:
         age = max(0.0, time.time() - run.time)
-        if age < self._dialect.hidden and await asyncio.to_thread(independent_of_end, query):
+        if age < self._dialect.hidden_seconds and await asyncio.to_thread(independent_of_end, query):
             return time_range_of(params, run.time, age)
         return time_range_of(params, run.time)
 
@@ -141,7 +141,7 @@ class MetricExecutor:
         return Outcome(status=ItemStatus.FAILED, reason=reason, message=message, details=f"Query: {params.query}")
 
     async def health(self) -> Health:
-        """Whether every configured datasource answers a query; ``ok`` if there is none, since the items say so."""
+        """Whether every configured datasource answers a query; ``ok`` if none is configured: the items report that."""
         async with asyncio.TaskGroup() as group:  # in parallel, since the core's time limit is for all of them
             checks = [group.create_task(_check(endpoint)) for endpoint in self._endpoints.values()]
         problems = [problem for check in checks if (problem := check.result())]
@@ -161,7 +161,7 @@ def _shared_queries(items: Sequence[Item[MetricParams]]) -> list[SharedQuery]:
     by_key: dict[object, list[Item[MetricParams]]] = {}
     for item in items:
         by_key.setdefault(dedup_key(item.params), []).append(item)
-    return [SharedQuery(tuple(some)) for some in by_key.values()]
+    return [SharedQuery(tuple(group)) for group in by_key.values()]
 
 
 def _failed(endpoint: Endpoint, query: SharedQuery, run: Run, failure: QueryFailed) -> list[Outcome]:

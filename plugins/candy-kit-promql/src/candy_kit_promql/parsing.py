@@ -1,4 +1,4 @@
-"""The parser of PromQL: native code that recurses on the process's stack, and panics at some numbers."""
+"""The parser of PromQL: native code that recurses on the process's stack, and panics on some numbers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from types import ModuleType
 from typing import Any
 
 MAX_OPERATORS = 300
-"""A query with more operators and parentheses is not parsed: too deep a recursion crashes the process."""
+"""A query with more operators and parentheses is not parsed: deep recursion crashes the process."""
 
 _PANIC = "PanicException"
 """The name of a Rust panic. The class is in no public module, and is not an ``Exception``."""
 
 _STRINGS = re.compile(r"\"(?:[^\"\\\n\r]|\\[^\n\r])*\"|'(?:[^'\\\n\r]|\\[^\n\r])*'|`[^`]*`|#[^\n\r]*")
-"""Strings and comments, in one pass: whichever begins first hides the other. Doubtful ones are left, and count."""
+"""Strings and comments, in one pass: whichever begins first hides the other. Unterminated ones are not removed."""
 _MATCHERS = re.compile(r"\{[^{}()\[\]]*\}")
 _OPERATOR = re.compile(r"[-+*/%^(<>=!@]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 
@@ -29,7 +29,7 @@ def parse_query(query: str) -> tuple[ModuleType, Any]:
     """
     if too_deep(query):
         raise QueryTooDeep(f"expected at most {MAX_OPERATORS} operators and parentheses")
-    import promql_parser  # late: only some queries need it
+    import promql_parser  # imported here: only some queries need it
 
     try:
         return promql_parser, promql_parser.parse(query)
@@ -47,7 +47,7 @@ def without_strings(query: str) -> str:
 
 
 def too_deep(query: str) -> bool:
-    """Whether the parser might recurse too deep."""
+    """Whether the parser might recurse too deeply."""
     return len(query) > MAX_OPERATORS and (
         len(_OPERATOR.findall(_MATCHERS.sub("", without_strings(query)))) > MAX_OPERATORS
     )

@@ -75,7 +75,7 @@ class SshSettings(CommandSettings):
     max_connections: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """Open at the same time; unused ones are closed when others need to be opened."""
     runs_per_connection: Annotated[int, Meta(ge=1, le=100)] = 4
-    """Commands at a time over one connection. Each takes up to two sessions; sshd's default of MaxSessions is 10."""
+    """Concurrent commands over one connection. Each takes up to two sessions; sshd's default of MaxSessions is 10."""
     idle_time: Annotated[float, Meta(ge=0, le=86400)] = 60.0
     """How long an unused connection is kept open."""
     keepalive: Annotated[float, Meta(ge=0, le=3600)] = 15.0

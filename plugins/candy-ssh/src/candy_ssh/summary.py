@@ -36,7 +36,9 @@ def summarize(outcomes: Sequence[tuple[Host, Outcome]], locale: Locale, limit: i
         stats["terminated"] = "verified" if ends == {"verified"} else "unverified"
     if bad:
         cause = worst.message or worst.reason
-        message = texts.sentence(locale, texts.SOME, bad=len(bad), total=len(outcomes), host=worst_host, message=cause)
+        message = texts.sentence(
+            locale, texts.SOME_NOT_NORMAL, bad=len(bad), total=len(outcomes), host=worst_host, message=cause
+        )
     else:
         message = texts.sentence(locale, texts.ALL_NORMAL, total=len(outcomes))
     return Outcome(
@@ -59,7 +61,7 @@ def _details(bad: Sequence[tuple[Host, Outcome]], locale: Locale, limit: int) ->
             break
         lines.append(line)
     if len(lines) < len(bad):
-        lines.append(texts.sentence(locale, texts.MORE, count=len(bad) - len(lines)))
+        lines.append(texts.sentence(locale, texts.AND_MORE, count=len(bad) - len(lines)))
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ VICTORIAMETRICS = Dialect(
     blind_probe=partial(BlindProbe, form=FORM),
     supports_batches=supports_batches,
     sort_key=sort_key,
-    hidden=HIDDEN_SECONDS,
+    hidden_seconds=HIDDEN_SECONDS,
 )
 """MetricsQL is sent as it is. The selectors of a query that is not PromQL are unknown, so only the server's count can
 explain why its answer is empty."""

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 Contestant: TypeAlias = Callable[[], Awaitable[float]]
-"""Does its work once; gives seconds for one piece of it."""
+"""Does its work once; returns seconds for one piece of it."""
 Times: TypeAlias = Mapping[str, Sequence[float]]
 """A contestant's seconds a piece, round by round."""
 

@@ -21,9 +21,9 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
     """Queries that the agent asks together, and queries that it has to ask one by one."""
     async with NodeExporter() as node, VictoriaMetrics(scrape={"node": [node.address]}) as server:
         await asyncio.to_thread(server.wait_until, METRIC)
-        usual = BareClient(server.url, around.session, compressed=True, form=server.asked_with)
+        usual = BareClient(server.url, around.session, compressed=True, form=server.query_params)
         usual_at = await usual.best_concurrency(CONCURRENCIES, ITEMS // 4)
-        bare = BareClient(server.url, around.session, compressed=False, form=server.asked_with)
+        bare = BareClient(server.url, around.session, compressed=False, form=server.query_params)
         at = await bare.best_concurrency(CONCURRENCIES, ITEMS // 2)
         items, alone = metric_items(different(ITEMS), KIND), metric_items(unbatchable(ITEMS), KIND)
         async with around.agent({"CANDY_VICTORIAMETRICS_URL": server.url}) as (_, agent):

@@ -22,12 +22,12 @@ def scrape_configs(targets: Targets) -> list[dict[str, Any]]:
 class MetricServer(LoopbackServer):
     """A server that answers queries; a test can wait until it has the data that the test needs."""
 
-    asked_with: ClassVar[Mapping[str, str]] = {}
-    """Further arguments of every query."""
+    query_params: ClassVar[Mapping[str, str]] = {}
+    """Further parameters of every query."""
 
     def query(self, expression: str, timeout: float = 30.0) -> list[dict[str, Any]]:
         """The series of an instant query, as the API gives them; for waiting and for comparing in tests."""
-        address = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression, **self.asked_with})}"
+        address = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression, **self.query_params})}"
         with DIRECT.open(address, timeout=timeout) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found

@@ -33,7 +33,7 @@ def ssh_keygen(path: Path, *arguments: str, passphrase: str = "", kind: str = "e
 
 
 def ssh_certificate(key: Path, ca: Path, *, principals: Sequence[str], host: bool = False) -> Path:
-    """Sign the public half of ``key``; gives the certificate's path."""
+    """Sign the public half of ``key``; returns the certificate's path."""
     public = key.with_name(f"{key.name}.pub")
     kind = ("-h",) if host else ()
     _keygen("-q", "-s", str(ca), *kind, "-I", key.name, "-n", ",".join(principals), "-V", "-1h:+1d", str(public))

@@ -20,7 +20,7 @@ class VictoriaMetrics(MetricServer):
 
     program: ClassVar[str] = "victoria-metrics"
     package: ClassVar[str] = "victoria-metrics"
-    asked_with: ClassVar[Mapping[str, str]] = {"nocache": "1"}  # without it the last seconds are hidden
+    query_params: ClassVar[Mapping[str, str]] = {"nocache": "1"}  # without it the last seconds are hidden
 
     def __init__(
         self,

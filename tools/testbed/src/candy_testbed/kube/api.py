@@ -52,7 +52,7 @@ class KubeApi:
         content_type: str = "application/json",
         timeout: float = 60.0,
     ) -> Any:
-        """One call; gives a 2xx answer: JSON, or other text as it is. Raises :class:`ApiError` or ``OSError``."""
+        """One call; returns a 2xx answer: JSON, or other text as it is. Raises :class:`ApiError` or ``OSError``."""
         target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
         connection = http.client.HTTPSConnection(self._address, timeout=timeout, context=self._tls)
         try:
@@ -104,7 +104,7 @@ class KubeApi:
         force: bool = False,
         dry_run: bool = False,
     ) -> list[Object]:
-        """Apply, server-side, the object, or each object of YAML text or of a file; gives them as they are then.
+        """Apply, server-side, the object, or each object of YAML text or of a file; returns them as they are then.
 
         ``namespace`` is for those that name none and have one. Raises :class:`ApiError`: 409 with the reason
         ``Conflict`` where another manager owns a field, unless ``force``.

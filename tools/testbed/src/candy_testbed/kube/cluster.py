@@ -82,7 +82,7 @@ class KubeCluster:
         return KubeApi(self.api_server.address, self.ca_file, token)
 
     def write_kubeconfig(self, path: Path, *, token: str | None = None, namespace: str = "default") -> Path:
-        """Write a kubeconfig file with one context, by default the administrator's; gives ``path``."""
+        """Write a kubeconfig file with one context, by default the administrator's; returns ``path``."""
         name = "candy-testbed"
         path.touch(mode=0o600)
         path.write_text(
@@ -198,7 +198,7 @@ class KubeCluster:
         return token
 
     def create_node(self, name: str | None = None, *, ready: bool = True, kubelet: str = "v1.20.2") -> str:
-        """Create a node whose kubelet has reported; gives the name. Nodes are the whole cluster's: delete it again."""
+        """Create a node whose kubelet has reported; returns the name. Nodes are the whole cluster's: delete it again."""
         name = name or f"node-{uuid.uuid4().hex[:12]}"
         self.api.request("POST", "/api/v1/nodes", {"metadata": {"name": name}})
         size = {"cpu": "4", "memory": "8Gi", "pods": "110"}

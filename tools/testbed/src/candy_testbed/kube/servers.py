@@ -17,11 +17,11 @@ from candy_testbed.server import LOOPBACK, LoopbackServer, answers, free_port
 from candy_testbed.sshd import ssh_keygen
 
 ADMIN_TOKEN = "candy-testbed-admin"
-"""The bearer token of ``system:masters``: for this cluster, on this loopback, alone."""
+"""The bearer token of ``system:masters``, valid only for a test cluster on loopback."""
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 
 
-def lasting_port() -> int:
+def non_ephemeral_port() -> int:
     """A free port outside the ephemeral range, so that no other process gets it while its server is down."""
     try:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
@@ -38,24 +38,24 @@ def lasting_port() -> int:
 
 
 class KubeProgram(LoopbackServer):
-    """A program of Kubernetes, which is not looked for on the search path."""
+    """A program of Kubernetes; :mod:`candy_testbed.kube.programs` finds it, not the search path."""
 
     package: ClassVar[str] = ""
     start_timeout: ClassVar[float] = 300.0
     stop_timeout: ClassVar[float] = 3.0
-    """What it would wait for then is a client's watch."""
+    """Short, since at a stop it would only wait for clients' watches."""
 
     def executable(self) -> str:
         """See :mod:`candy_testbed.kube.programs`."""
         return programs.find(self.program)
 
     def pick_port(self) -> int:
-        """One that is still free when the process is started again."""
-        return lasting_port()
+        """A port that is still free when the process is restarted."""
+        return non_ephemeral_port()
 
 
 class Etcd(KubeProgram):
-    """The cluster's store; what it holds lives as long as its context."""
+    """The cluster's store; its data are deleted when the context ends."""
 
     program: ClassVar[str] = "etcd"
 
@@ -76,9 +76,9 @@ class Etcd(KubeProgram):
 
 
 class KubeApiServer(KubeProgram):
-    """kube-apiserver with RBAC, over TLS, and with one token that may do everything.
+    """kube-apiserver with RBAC, over TLS, and with one token that has every right.
 
-    It makes its certificate itself; that is the CA as well. ``arguments`` go to the command line.
+    It creates a self-signed certificate, which is also the CA. ``arguments`` are added to the command line.
     """
 
     program: ClassVar[str] = "kube-apiserver"
@@ -104,7 +104,7 @@ class KubeApiServer(KubeProgram):
         return self.folder / "service-accounts.key"
 
     def command(self) -> Sequence[str]:
-        """Writes keys and tokens at the first start; they stay the same ever after."""
+        """Writes keys and tokens at the first start; a restart keeps them."""
         if not self.service_account_key.exists():
             ssh_keygen(self.service_account_key, "-b", "2048", "-m", "PEM", kind="rsa")
         tokens = self.folder / "tokens.csv"
@@ -120,7 +120,7 @@ class KubeApiServer(KubeProgram):
             f"--cert-dir={self.folder}",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
-            # It would give each pod a token of a controller that need not be there.
+            # It would require a token for each pod, which only the controller manager makes.
             "--disable-admission-plugins=ServiceAccount",
             f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
             f"--service-account-key-file={self.service_account_key}",
@@ -134,7 +134,7 @@ class KubeApiServer(KubeProgram):
 
 
 class KubeControllerManager(KubeProgram):
-    """kube-controller-manager: Deployments make pods (that stay Pending), namespaces end."""
+    """kube-controller-manager: Deployments create pods (that stay Pending), namespaces are finalized."""
 
     program: ClassVar[str] = "kube-controller-manager"
 
@@ -144,10 +144,10 @@ class KubeControllerManager(KubeProgram):
         self._key = service_account_key
 
     def command(self) -> Sequence[str]:
-        """No leader is elected: there is one."""
+        """Without leader election: there is only one."""
         output = subprocess.run([self.executable(), "--version"], capture_output=True, text=True, check=True).stdout
         minor = re.search(r"v1\.(\d+)", output)
-        # Up to 1.23 it has a second port, without TLS, at one and the same number.
+        # Up to 1.23 it has a second port, without TLS, whose number is fixed.
         insecure = ["--port=0"] if minor and int(minor[1]) < 24 else []
         return [
             *insecure,
@@ -166,10 +166,10 @@ class KubeControllerManager(KubeProgram):
 
 
 def _answers_over_tls(url: str, certificate: Path) -> bool:
-    """Whether a GET of ``url`` gives 200; so does not a server that is not ours, whose certificate is another."""
+    """Whether a GET of ``url`` gives 200; False for a server with another certificate."""
     try:
         context = ssl.create_default_context(cafile=str(certificate))
-        context.check_hostname = False  # the controller manager's names only the host's name
+        context.check_hostname = False  # the controller manager's certificate only has the host's name
         tls = urllib.request.HTTPSHandler(context=context)
         with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls).open(url, timeout=10) as answer:
             status: int = answer.status
