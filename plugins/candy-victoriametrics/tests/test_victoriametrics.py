@@ -113,7 +113,7 @@ async def test_the_sentence_names_the_selectors_without_series(agent: Any) -> No
 
 
 @pytest.mark.parametrize("query", ["up{", "sum(", "nope(up)", "up[5m", "up ==== 5"])
-async def test_a_query_that_the_server_rejects_shows_the_servers_words(agent: Any, query: str) -> None:
+async def test_a_query_that_the_server_rejects_shows_the_servers_error(agent: Any, query: str) -> None:
     [outcome] = await agent.run(query)
     assert verdict(outcome) == (FAILED, Reason.QUERY_REJECTED)
     assert outcome.details.startswith(f"Query: {query}\nError: ")

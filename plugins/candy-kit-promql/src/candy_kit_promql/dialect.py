@@ -28,8 +28,8 @@ class Dialect:
     server read for an answer, or ``None`` if it does not say. ``selection`` finds the selectors of a query, or returns
     ``None``. ``probe`` is used where the server reports such counts, ``blind_probe`` where it does not.
     ``supports_batches`` finds out whether an endpoint may be sent many queries in one request (``None``: never);
-    ``sort_key`` is the order of the server's answers, if it has one. ``hidden_seconds``: the seconds before the present whose
-    points the server hides or falsifies at the end of a range; the range is then extended past the present.
+    ``sort_key`` is the order of the server's answers, if it has one. At the end of a range, the server hides or
+    falsifies points of the last ``hidden_seconds`` before the present; the range is then extended past the present.
     """
 
     form: bytes = b""

@@ -82,7 +82,7 @@ class CommandRun:
     _watch: LinesSession | None = field(default=None, repr=False)
 
     async def run(self) -> RunResult:
-        """Run the command. A cancel terminates everything that it started, and is reported only in the result.
+        """Run the command. Cancellation terminates all that it started, and is reported only in the result.
 
         Raises :class:`ConnectionLost` and :class:`CommandNotStarted`.
         """

@@ -49,7 +49,7 @@ class SshExecutor:
     pool: Pool
 
     async def run(self, item: Item[SshParams], run: Run) -> Outcome:
-        """Run the item's command on its host or hosts. A cancel terminates it on the remote host, too."""
+        """Run the item's command on its host or hosts. Cancellation terminates it on the remote host, too."""
         params = item.params
         for host in params.targets:
             if not allowed(host, self.settings.allowed_hosts):
@@ -89,7 +89,7 @@ class SshExecutor:
                 try:
                     outcomes[host] = await self._run_on(host, call)
                 except Exception:
-                    # A fault at one host must not affect the others. Only the log says what it was.
+                    # A failure on one host must not affect the others. Its cause is only logged.
                     call.run.logger.exception("ssh_host_failed", host=host)
                     outcomes[host] = Outcome.failed(Reason.PLUGIN_ERROR, item_sentences.plugin_error(locale, "ssh"))
 

@@ -14,7 +14,7 @@ _ADDRESS_PATTERN = re.compile(r"(?=.*[0-9])[0-9.*?]+")
 
 
 class Host(str):
-    """A host name in ASCII or an IP address, in lower case; never a text that a program could take for an option."""
+    """A host name in ASCII or an IP address, in lower case; never a text that a program could parse as an option."""
 
     __slots__ = ()
 

@@ -15,11 +15,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from candy_bench import at_rest, intake, item_cost, local, queries, remote, rules, victoriametrics
 from candy_bench.bare_client import session
+from candy_bench.environment import Environment, prometheus
 from candy_bench.findings import Finding, NotMeasured, table
-from candy_bench.surroundings import Surroundings, prometheus
 from candy_testbed import MissingServer, NotReady
 
-Measurement: TypeAlias = Callable[[Surroundings], Awaitable[Sequence[Finding]]]
+Measurement: TypeAlias = Callable[[Environment], Awaitable[Sequence[Finding]]]
 MEASUREMENTS: Mapping[str, Measurement] = {
     "queries": queries.measure,
     "victoriametrics": victoriametrics.measure,
@@ -47,9 +47,9 @@ async def run(names: Sequence[str], rounds: int, console: Console) -> Sequence[F
                     bar.update(shown, description=f"{name}: {next(count)}")
 
                 bar.update(shown, description=name)
-                around = Surroundings(prometheus=server, session=http, rounds=rounds, step=step)
+                environment = Environment(prometheus=server, session=http, rounds=rounds, step=step)
                 try:
-                    findings += await MEASUREMENTS[name](around)
+                    findings += await MEASUREMENTS[name](environment)
                 except (MissingServer, NotMeasured) as missing:
                     findings.append(Finding(label=name, figure=None, note=str(missing)))
     return findings

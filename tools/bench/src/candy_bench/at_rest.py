@@ -11,9 +11,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import ClassVar
 
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Spread, in_turn
-from candy_bench.surroundings import Surroundings
 from candy_testbed import AgentProcess
 from candy_testbed.server import answers
 
@@ -35,20 +35,20 @@ class InstalledAgent(AgentProcess):
         return ["-c", AS_INSTALLED, "serve"]
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """From the start of the process to the first 200 on ``/ready``; resident memory a little later."""
     others = sorted({entry.name for entry in entry_points(group="candy")} - set(PLUGINS))
     env = {
         "CANDY_API_KEY": "bench",
         "CANDY_PLUGINS_BLOCKED": ",".join(others),
-        "CANDY_PROMETHEUS_URL": around.prometheus.url,
+        "CANDY_PROMETHEUS_URL": environment.prometheus.url,
     }
 
     async def start() -> float:
         with ExitStack() as stack:
             return _start(InstalledAgent(env=env), stack)
 
-    times = await in_turn({"ready": start, "import": _import_aiohttp}, around.rounds, around.step)
+    times = await in_turn({"ready": start, "import": _import_aiohttp}, environment.rounds, environment.step)
     resident = []
     for _ in range(2):
         with ExitStack() as stack:
@@ -56,7 +56,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             _start(agent, stack)
             await asyncio.sleep(SETTLED)
             resident.append(_resident(agent.pid))
-        around.step()
+        environment.step()
     imported = Spread.of(times["import"]).median
     return [
         Finding(

@@ -24,7 +24,7 @@ _CREDENTIAL = "bench"
 
 @frozen(kw_only=True)
 class Fleet:
-    """The hosts, and how to log in. ``aliases`` are their names in ``ssh_config``."""
+    """The hosts, and their credentials. ``aliases`` are their names in ``ssh_config``."""
 
     hosts: Sequence[str]
     ports: Sequence[int]
@@ -36,7 +36,7 @@ class Fleet:
     command: str = COMMAND
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """What lets an agent log in; further settings of the plugin by their names."""
+        """The environment of an agent that can log in; ``settings`` are further settings of the plugin."""
         credential = {"username": self.user, "private_key_file": str(self.key)}
         return {
             "CANDY_SSH_ALLOWED_HOSTS": "127.0.0.0/8",
@@ -59,10 +59,10 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet() -> AsyncIterator[Fleet]:
-    """As many hosts as :data:`HOSTS`. Raises ``MissingServer``.
+    """:data:`HOSTS` hosts. Raises ``MissingServer``.
 
-    Started by root they have a user of their own with a bare shell; else it is whoever starts them, and each command
-    takes what that user's start-up files take (200 ms are easily reached).
+    As root, commands run as a separate user with a plain shell; otherwise as the current user, and each command
+    includes the time of that user's start-up files (easily 200 ms).
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="candy-bench-")))

@@ -15,10 +15,10 @@ from attrs import asdict
 
 from candy_bench import spare_plugin
 from candy_bench.agent_client import AgentClient
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.load import Order
 from candy_bench.rounds import Spread, in_turn
-from candy_bench.surroundings import Surroundings
 from candy_testbed import LoopbackServer
 from candy_testbed.server import answers
 
@@ -64,7 +64,7 @@ class Generator:
         return seconds
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """Two ways to keep the execution of the tasks out of the measurement.
 
     *Waiting*: the only place for running tasks is taken by a task that never ends, so that all others only wait.
@@ -78,12 +78,12 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
 
         async def waiting() -> float:
             # A new agent each time: 8 000 tasks stay in the memory of the one before.
-            async with around.agent(blocked) as (process, agent):
+            async with environment.agent(blocked) as (process, agent):
                 await _occupy(agent)
                 return await generator.post(process.port, agent.key)
 
         async def ending() -> float:
-            async with around.agent(common) as (process, agent):
+            async with environment.agent(common) as (process, agent):
                 return await generator.post(process.port, agent.key)
 
         async with BareHandler() as bare:
@@ -95,8 +95,8 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                     "waiting": waiting,
                     "ending": ending,
                 },
-                around.rounds,
-                around.step,
+                environment.rounds,
+                environment.step,
             )
     rates = {name: 1 / Spread.of(seconds).median for name, seconds in times.items()}
 

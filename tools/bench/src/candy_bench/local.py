@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Contestant, Spread, in_turn
-from candy_bench.surroundings import Surroundings
 
 COUNT = 500
 CONCURRENCY = 32
@@ -21,11 +21,11 @@ CONCURRENCY = 32
 ARGV = ("echo", "1")
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """One task of trivial templates."""
     items = [{"id": number, "type": "bash", "params": {"template": "bench"}} for number in range(COUNT)]
     with tempfile.TemporaryDirectory(prefix="candy-bench-") as folder:
-        async with around.agent({"CANDY_BASH_TEMPLATES": _catalogue(folder)}) as (_, agent):
+        async with environment.agent({"CANDY_BASH_TEMPLATES": _catalogue(folder)}) as (_, agent):
             await agent.run([items[:50]])
             contestants: dict[str, Contestant] = {
                 "agent": lambda: agent.run([items]),
@@ -33,7 +33,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             }
             if shutil.which("xargs") is not None:
                 contestants["xargs"] = lambda: xargs(COUNT)
-            times = await in_turn(contestants, around.rounds, around.step)
+            times = await in_turn(contestants, environment.rounds, environment.step)
 
     def row(label: str, other: str, goal: float | None) -> Finding:
         if other not in times:

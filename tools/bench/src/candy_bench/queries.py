@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from candy_bench.agent_client import metric_items
 from candy_bench.bare_client import BareClient
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.metric_queries import different, unbatchable
 from candy_bench.other_tools import POOL, best_processes, best_threads, library, promtool
 from candy_bench.rounds import Contestant, Spread, in_turn
-from candy_bench.surroundings import Surroundings
 
 ITEMS = 2_000
 CONCURRENCIES = (8, 16, 32, 64)
@@ -21,17 +21,17 @@ PROCESSES = 60
 """Fewer for those that are slower; what is compared is the time for one query."""
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """The agent's speed as a multiple of each other's."""
-    url = around.prometheus.url
-    usual = BareClient(url, around.session, compressed=True)
-    quick = BareClient(url, around.session, compressed=False)
+    url = environment.prometheus.url
+    usual = BareClient(url, environment.session, compressed=True)
+    quick = BareClient(url, environment.session, compressed=False)
     usual_at = await usual.best_concurrency(CONCURRENCIES, ITEMS // 4)
     quick_at = await quick.best_concurrency(CONCURRENCIES, ITEMS // 2)
     threads = await best_threads(url, (4, 8, POOL), different(THREADED // 2))
     processes = await best_processes(url, (2, 4, 8), different(PROCESSES // 2))
     items, alone = metric_items(different(ITEMS)), metric_items(unbatchable(ITEMS))
-    async with around.agent({"CANDY_PROMETHEUS_URL": url}) as (_, agent):
+    async with environment.agent({"CANDY_PROMETHEUS_URL": url}) as (_, agent):
         await agent.run([items])  # the first queries open the connections
         contestants: dict[str, Contestant] = {
             "agent": lambda: agent.run([items]),
@@ -43,7 +43,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             "threads": lambda: asyncio.to_thread(library, url, different(THREADED), threads),
             "promtool": lambda: promtool(url, different(PROCESSES), processes),
         }
-        times = await in_turn(contestants, around.rounds, around.step)
+        times = await in_turn(contestants, environment.rounds, environment.step)
 
     def row(name: str, label: str, goal: float, ours: str = "agent") -> Finding:
         return Finding(
@@ -58,7 +58,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
     return [
         row("usual", f"{ITEMS} queries: speed of a bare aiohttp client, {usual_at} at a time", 3),
         row("quick", f"speed of the same, {quick_at} at a time, answers uncompressed as for the agent", 3),
-        row("quick alone", "the same with queries that the agent cannot join", 0.9, "agent alone"),
+        row("quick alone", "the same with queries that the agent cannot batch", 0.9, "agent alone"),
         row("one by one", "speed of prometheus-api-client, one query after the other", 3),
         row("threads", f"speed of prometheus-api-client in {threads} threads", 2),
         row("promtool", f"speed of promtool query instant, {processes} processes at a time", 3),

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.fleet import HOSTS, fleet
 from candy_bench.peers import Peers
 from candy_bench.rounds import Contestant, Spread, in_turn
-from candy_bench.surroundings import Surroundings
 
 RUNS = 2
 REPEATED = 10
 """Runs of an agent that keeps its connections, since one is short."""
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """First with a new connection for each command, then with those that the agent has kept."""
     peers = await Peers.make()
     async with (
         fleet() as hosts,
-        around.agent(hosts.environment(idle_time="0")) as (_, fresh),
-        around.agent(hosts.environment()) as (_, kept),
+        environment.agent(hosts.environment(idle_time="0")) as (_, fresh),
+        environment.agent(hosts.environment()) as (_, kept),
     ):
         items = hosts.items()
 
@@ -41,7 +41,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             "parallel-ssh again": lambda: peers.parallel_ssh(hosts, REPEATED, fresh=False),
             "start of clush": peers.clush_start,
         }
-        times = await in_turn(contestants, around.rounds, around.step)
+        times = await in_turn(contestants, environment.rounds, environment.step)
     start = Spread.of(times["start of clush"]).median
 
     def row(label: str, other: str, ours: str, goal: float | None, more: str = "") -> Finding:

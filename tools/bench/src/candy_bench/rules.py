@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from candy_bench.environment import Environment
 from candy_bench.findings import Bound, Finding, Goal
 from candy_bench.rounds import Spread, in_turn
 from candy_bench.rule_bodies import expression, rule_name
-from candy_bench.surroundings import Surroundings
 from candy_testbed.kube import KubeCluster
 
 COUNT = 1000
@@ -20,12 +20,12 @@ CONCURRENCY = 16
 OBJECTS = "/apis/monitoring.coreos.com/v1/namespaces/{}/prometheusrules"
 
 
-async def measure(around: Surroundings) -> Sequence[Finding]:
+async def measure(environment: Environment) -> Sequence[Finding]:
     """A sync that finds everything as it is to be, and one that has all to make."""
     rules = [{"name": rule_name(number), "content": f"{expression(number)}"} for number in range(COUNT)]
     with KubeCluster() as cluster:
         kept, made = cluster.create_namespace(), cluster.create_namespace()
-        environment = {"KUBECONFIG": str(cluster.kubeconfig)}
+        variables = {"KUBECONFIG": str(cluster.kubeconfig)}
 
         async def sync(namespace: str, result: str) -> float:
             began = time.perf_counter()
@@ -53,7 +53,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
             await asyncio.to_thread(cluster.api.request, "DELETE", OBJECTS.format(made), timeout=60)
             return taken
 
-        async with around.agent(environment) as (_, agent):
+        async with environment.agent(variables) as (_, agent):
             await sync(kept, "created")
             contestants = {
                 "sync": lambda: sync(kept, "unchanged"),
@@ -62,7 +62,7 @@ async def measure(around: Surroundings) -> Sequence[Finding]:
                 "creates": lambda: _then(bare("create", made), emptied),
                 "applies": lambda: _then(bare("apply", made), emptied),
             }
-            times = await in_turn(contestants, around.rounds, around.step)
+            times = await in_turn(contestants, environment.rounds, environment.step)
     return [
         Finding(
             label=f"sync of {COUNT} unchanged rules: time of one bare list call",

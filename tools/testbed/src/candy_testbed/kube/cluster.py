@@ -198,7 +198,7 @@ class KubeCluster:
         return token
 
     def create_node(self, name: str | None = None, *, ready: bool = True, kubelet: str = "v1.20.2") -> str:
-        """Create a node whose kubelet has reported; returns the name. Nodes are the whole cluster's: delete it again."""
+        """Create a node whose kubelet has reported; returns its name. It is cluster-wide: the caller must delete it."""
         name = name or f"node-{uuid.uuid4().hex[:12]}"
         self.api.request("POST", "/api/v1/nodes", {"metadata": {"name": name}})
         size = {"cpu": "4", "memory": "8Gi", "pods": "110"}

@@ -1,4 +1,4 @@
-"""What is measured with: a real Prometheus that holds something, and agents as processes of their own."""
+"""What the measurements share: a real Prometheus with data, and agents as separate processes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from candy_testbed import AgentProcess, MissingServer, NodeExporter, Prometheus
 
 
 @frozen(kw_only=True)
-class Surroundings:
-    """Prometheus, one session for everything that is asked, and how many rounds; ``step`` after each piece of work."""
+class Environment:
+    """Prometheus, the shared HTTP session, and the number of rounds; ``step`` is called after each piece of work."""
 
     _prometheus: Prometheus | MissingServer
     session: ClientSession
