@@ -35,10 +35,8 @@ def summarize(outcomes: Sequence[tuple[Host, Outcome]], locale: Locale, limit: i
     if ends:
         stats["terminated"] = "verified" if ends == {"verified"} else "unverified"
     if bad:
-        cause = worst.message or worst.reason
-        message = texts.sentence(
-            locale, texts.SOME_NOT_NORMAL, bad=len(bad), total=len(outcomes), host=worst_host, message=cause
-        )
+        values = {"host": worst_host, "message": worst.message or worst.reason}
+        message = texts.sentence(locale, texts.SOME_NOT_NORMAL, bad=len(bad), total=len(outcomes), **values)
     else:
         message = texts.sentence(locale, texts.ALL_NORMAL, total=len(outcomes))
     return Outcome(
