@@ -212,7 +212,7 @@ class LifecycleSuite(StoreSuite):
             await store.list(status=None, limit=2, cursor=cursor)
 
     async def test_ended_tasks_are_forgotten_after_their_time(self, opened: OpenedStore) -> None:
-        """Contract section 2: "Ended tasks are kept for 24 h …; after that they are 404"."""
+        """Contract section 2: "CallResult tasks are kept for 24 h …; after that they are 404"."""
         task = new_task()
         await opened.store.submit(task)
         await self.finished(opened.store, task, ending())
