@@ -91,7 +91,7 @@ class Call:
         except asyncio.CancelledError as error:
             current = asyncio.current_task()
             if current is None or not current.cancelling():
-                self.error = error  # it was not cancelled
+                self.error = error  # it was not canceled
             raise
         except BaseException as error:  # noqa: BLE001  # the suite checks whatever a plugin raises
             self.error = error
@@ -105,7 +105,7 @@ class Call:
 
     async def stop(self) -> CallResult:
         """Cancel it. A call that does not end fails the test."""
-        cancelled = time.monotonic()
+        canceled = time.monotonic()
         running = not self.task.done()
         self.task.cancel()
         await asyncio.wait((self.task,), timeout=self._cancel_timeout)
@@ -113,11 +113,11 @@ class Call:
             stack = stack_of(self.task)
             abandon(self.task)
             fail(
-                f"a cancelled call was still running after {self._cancel_timeout:g} s: the core would abandon it.",
+                f"a canceled call was still running after {self._cancel_timeout:g} s: the core would abandon it.",
                 "Let asyncio.CancelledError pass, or clean up briefly and end. It is here:",
                 stack,
             )
-        return self._result(stopped=running, late=time.monotonic() - cancelled)
+        return self._result(stopped=running, late=time.monotonic() - canceled)
 
     def _result(self, *, stopped: bool, late: float) -> CallResult:
         return CallResult(

@@ -41,7 +41,7 @@ _ADVICE = {
     Kind.PROCESS: "kill what an item started, with all its descendants, and wait for it, in a finally",
     Kind.DESCRIPTOR: "close it in a finally, or hold it in an `async with`",
     Kind.TASK: "start tasks in an asyncio.TaskGroup, or cancel and await them in a finally",
-    Kind.THREAD: "limit what a thread waits for: asyncio.to_thread cannot be cancelled; shut your own pools down",
+    Kind.THREAD: "limit what a thread waits for: asyncio.to_thread cannot be canceled; shut your own pools down",
     Kind.FILE: "remove it in a finally, or use tempfile's context managers",
 }
 

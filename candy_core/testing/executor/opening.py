@@ -62,7 +62,7 @@ class OpeningSuite(SuiteBase):
                 if not call.done():
                     abandon(call)
                     fail(
-                        f"open() went on for {harness.subject.close_within:g} s after it was cancelled:",
+                        f"open() went on for {harness.subject.close_within:g} s after it was canceled:",
                         "let asyncio.CancelledError pass",
                     )
                 await all_leaks.assert_no_leaks(f"after a cancel {cycles} cycles of the loop into open()")

@@ -34,7 +34,7 @@ class OversizedSuite(SuiteBase):
                         )
                     if result.stopped:
                         if result.error is not None:
-                            fail(f"the oversized item {item} raised {result.error!r} when it was cancelled")
+                            fail(f"the oversized item {item} raised {result.error!r} when it was canceled")
                         found = Outcome(status=ItemStatus.FAILED, reason=Reason.TIMEOUT, message="out of time")
                         if result.outcome is not None:
                             harness.check_outcome(result.outcome, case.params)

@@ -15,9 +15,9 @@ ENDLESS = "list params of items that run until they are stopped: a server that n
 START_UP = 0.4
 """Seconds until an item is surely running: connected, its command started."""
 LOOP_CYCLES = (*range(20), 25, 30, 40, 60, 100)
-"""Cycles of the event loop after which an item is cancelled."""
+"""Cycles of the event loop after which an item is canceled."""
 DELAYS = (0.003, 0.01, 0.03, 0.1)
-"""Seconds after which an item is cancelled: a process takes longer to start than the cycles do."""
+"""Seconds after which an item is canceled: a process takes longer to start than the cycles do."""
 
 
 class StoppingSuite(SuiteBase):
@@ -85,7 +85,7 @@ class StoppingSuite(SuiteBase):
                 await all_leaks.assert_no_leaks("after cancels at many moments, and the end of open()")
             assert_no_warnings(caught)
 
-    async def test_many_items_that_are_cancelled_together_all_end(self, harness: Harness) -> None:
+    async def test_many_items_that_are_canceled_together_all_end(self, harness: Harness) -> None:
         """As at the end of a task, and at a shutdown."""
         require(harness.subject.endless, "endless", ENDLESS)
         with subreaper():
@@ -93,7 +93,7 @@ class StoppingSuite(SuiteBase):
             async with harness.warmed_up() as opened:
                 for params in harness.subject.endless:
                     await _cancelled(harness, opened, [params] * min(8, harness.subject.spec.max_concurrent or 8))
-            await all_leaks.assert_no_leaks("after many items that were cancelled together, and the end of open()")
+            await all_leaks.assert_no_leaks("after many items that were canceled together, and the end of open()")
 
 
 async def _cancelled(harness: Harness, opened: Opened, many: Sequence[Params]) -> None:
@@ -119,7 +119,7 @@ def _still_running(harness: Harness, call: Call, params: Params) -> None:
 def _in_time(harness: Harness, params: Params, result: CallResult, what: str) -> None:
     if result.stopped and result.error is not None:
         fail(
-            f"the item {harness.display(params)} raised {harness.masked(repr(result.error))} when it was cancelled:",
+            f"the item {harness.display(params)} raised {harness.masked(repr(result.error))} when it was canceled:",
             "clean up, and then let asyncio.CancelledError pass, or return an outcome",
         )
     if result.late > harness.subject.stop_within:

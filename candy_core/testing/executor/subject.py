@@ -35,7 +35,7 @@ class Case:
 class Oversized(Case):
     """An item whose backend or command returns far too much: a gigabyte, binary data, output without end.
 
-    It has ``seconds`` to end by itself before it is cancelled; ``reason`` is ``timeout`` if it should be cancelled.
+    It has ``seconds`` to end by itself before it is canceled; ``reason`` is ``timeout`` if it should be canceled.
     ``memory`` is the number of bytes that the process may grow by; the output must be larger than that.
     """
 

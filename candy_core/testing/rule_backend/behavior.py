@@ -22,7 +22,7 @@ from candy_core.testing.rule_backend.base import Opened, SuiteBase, opening, rac
 from candy_core.testing.rule_backend.subject import Subject
 
 _LOOP_CYCLES = (*range(10), 20, 40)
-"""Cycles of the event loop after which a call is cancelled."""
+"""Cycles of the event loop after which a call is canceled."""
 
 
 class BehaviorSuite(SuiteBase):
@@ -111,7 +111,7 @@ class BehaviorSuite(SuiteBase):
                 fail(f"validate finds no problem at {bad.path} of a bad rule; it returned {list(problems)}")
             await opened.check_absent(rule.ref, "after validate of a bad rule")
 
-    async def test_a_cancelled_call_leaves_nothing_of_it_running(self, opened: Opened) -> None:
+    async def test_a_canceled_call_leaves_nothing_of_it_running(self, opened: Opened) -> None:
         """In any state the object is complete or does not exist, and the next call works."""
         before = asyncio.all_tasks()
         for cycles in _LOOP_CYCLES:
@@ -127,13 +127,13 @@ class BehaviorSuite(SuiteBase):
             with contextlib.suppress(NotFound):
                 now = await opened.call(opened.backend.get(rule.ref))
                 if now.rule.groups not in (rule.groups, changed.groups):
-                    fail("After a cancelled call the object has neither the old nor the new groups.")
+                    fail("After a canceled call the object has neither the old nor the new groups.")
         for _ in range(50):
             left = {task for task in asyncio.all_tasks() - before if not task.done()}
             if not left:
                 return
             await asyncio.sleep(0.01)
-        fail(f"After cancelled calls {len(left)} task(s) still run: await what you start, in a TaskGroup.")
+        fail(f"After canceled calls {len(left)} task(s) still run: await what you start, in a TaskGroup.")
 
     async def test_an_unreachable_server_is_reported(self, subject: Subject) -> None:
         """Contract section 5: "a backend without its CRD or cluster is 503 ``backend_unavailable``"."""
@@ -196,9 +196,9 @@ async def _cancelled(opened: Opened, call: Callable[[], Awaitable[object]], cycl
     await asyncio.wait((task,), timeout=min(opened.subject.seconds, 5.0))  # as long as the core waits
     if not task.done():
         abandon(task)
-        fail("A call did not end within 5 s after it was cancelled: let the cancellation through.")
+        fail("A call did not end within 5 s after it was canceled: let the cancellation through.")
     if not task.cancelled() and (error := task.exception()) is not None:
-        fail(f"A cancelled call raised {type(error).__name__}: let the cancellation through.")
+        fail(f"A canceled call raised {type(error).__name__}: let the cancellation through.")
 
 
 async def _run_everything(opened: Opened) -> None:

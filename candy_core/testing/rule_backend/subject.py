@@ -47,7 +47,7 @@ class Subject:
     of the agent raises ``FieldConflict``; ``owner`` is that owner's name in the error.
 
     ``bad`` are rules that the backend rejects, ``unreachable`` settings with which its server is unreachable,
-    ``secrets`` every secret text in settings and credentials. A call, cancelled or not, may take ``seconds``.
+    ``secrets`` every secret text in settings and credentials. A call, canceled or not, may take ``seconds``.
     """
 
     plugin: str

@@ -129,7 +129,7 @@ class LifecycleSuite(StoreSuite):
         await opened.advance(60)
         assert await opened.store.claim_ending("another", lease=30, wait=0) is not None
 
-    async def test_a_cancelled_task_that_waits_is_not_given_out_to_run(self, store: TaskStore) -> None:
+    async def test_a_canceled_task_that_waits_is_not_given_out_to_run(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         await store.cancel(task.task_id, "stop")
@@ -212,7 +212,7 @@ class LifecycleSuite(StoreSuite):
             await store.list(status=None, limit=2, cursor=cursor)
 
     async def test_ended_tasks_are_forgotten_after_their_time(self, opened: OpenedStore) -> None:
-        """Contract section 2: "CallResult tasks are kept for 24 h …; after that they are 404"."""
+        """Contract section 2: "Ended tasks are kept for 24 h …; after that they are 404"."""
         task = new_task()
         await opened.store.submit(task)
         await self.finished(opened.store, task, ending())

@@ -144,7 +144,7 @@ expect_failure(
 CANCEL = "test_a_cancel_ends_an_item_and_leaves_nothing_behind"
 endings: tuple[tuple[str, Any, str], ...] = (
     ("late", faulty.ends_late, r"ended 0.5. s after its cancel"),
-    ("raises", faulty.raises_when_cancelled, "raised RuntimeError\\('torn down'\\) when it was cancelled"),
+    ("raises", faulty.raises_when_cancelled, "raised RuntimeError\\('torn down'\\) when it was canceled"),
     ("ends by itself", faulty.gives(failed("timeout")), "ended by itself within 0.4 s"),
     ("a process", faulty.leaves_a_process, "process: \\d+ .*time.sleep\\(30\\)(.|\n)*kill what an item started"),
     ("a process in its own session", faulty.leaves_a_daemon, "process: \\d+ .*time.sleep\\(30\\)"),
@@ -166,7 +166,7 @@ expect_failure(
     run_item=faulty.when("wait", faulty.starts_a_process_and_remembers_it_late),
 )
 expect_failure_of(
-    "test_many_items_that_are_cancelled_together_all_end",
+    "test_many_items_that_are_canceled_together_all_end",
     r"ended 0.[3-9]. s after its cancel",
     lambda: subject(run_item=faulty.cleans_up_in_turn(), stop_within=0.25),
 )

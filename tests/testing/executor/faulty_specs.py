@@ -229,7 +229,7 @@ expect_failure(
 )
 expect_failure(
     OPENING,
-    r"open\(\) went on for 0.3 s after it was cancelled",
+    r"open\(\) went on for 0.3 s after it was canceled",
     "hangs",
     open_=open_and(faulty.never_ends),
     close_within=0.3,

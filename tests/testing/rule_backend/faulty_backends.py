@@ -216,20 +216,20 @@ class Blind(FolderBackend):
         return []
 
 
-@fails("a_cancelled_call_leaves_nothing_of_it_running", "still run")
+@fails("a_canceled_call_leaves_nothing_of_it_running", "still run")
 class Littering(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         self.left = asyncio.create_task(asyncio.sleep(5))
         return await super().get(ref)
 
 
-@fails("a_cancelled_call_leaves_nothing_of_it_running", "let the cancellation through")
+@fails("a_canceled_call_leaves_nothing_of_it_running", "let the cancellation through")
 class Stubborn(FolderBackend):
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> Any:
         try:
             return await super().delete(ref, expect, dry_run=dry_run)
         except asyncio.CancelledError:
-            raise ValueError("not cancelled") from None
+            raise ValueError("not canceled") from None
 
 
 @fails("an_unreachable_server_is_reported", "it returned RulePage")
