@@ -56,7 +56,7 @@ class Executor(Protocol[P]):
         An expected failure (a server out of reach, a query refused) is an outcome with a reason, not an exception; an
         exception is a fault of the plugin and gives the item ``plugin_error``.
 
-        Must end soon after it is cancelled, which is how timeouts and cancels reach it: after 5 s it is abandoned.
+        Must end soon after it is canceled, which is how timeouts and cancels reach it: after 5 s it is abandoned.
         It may catch the cancellation to clean up and then return an outcome: the core keeps its ``value``, ``details``
         and ``stats``, and sets status, reason and message itself.
         """

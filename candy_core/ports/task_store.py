@@ -75,7 +75,7 @@ class Claim:
     callback: Callback | None
     items: tuple[tuple[int, PlannedItem], ...] = field(repr=False)
     canceled: str | None = None
-    """Why the task was cancelled, if it was."""
+    """Why the task was canceled, if it was."""
     started: bool = False
 
 
@@ -175,7 +175,7 @@ class TaskStore(Protocol):
         ...
 
     async def claim_ending(self, worker: str, *, lease: float, wait: float) -> Claim | None:
-        """Lease a task that only has to be ended: cancelled, overdue or with all results, and nobody at work on it.
+        """Lease a task that only has to be ended: canceled, overdue or with all results, and nobody at work on it.
 
         Its items are empty. Until it is finished, or the lease has run out, nobody else is given it.
         """

@@ -1,8 +1,8 @@
-'''The contract suite of executors: subclass it, say what your executor is given, and it is held to all of the port.
+'''The contract suite of executors: subclass it, describe your executor, and it checks all that the port requires.
 
-It looks at the announcement, the outcomes, deadlines and cancels, floods of output, secrets, the event loop, opening
-and closing, many items at once, and at what is left behind by each: processes, sockets, tasks, threads, files. What a
-failed test says ends with what to do. A whole plugin, and its test::
+It checks the announcement, outcomes, deadlines and cancels, oversized output, secrets, the event loop, opening and
+closing, many items at once, and leaks: processes, sockets, tasks, threads, files. The message of a failed test ends
+with what to do. A complete plugin with its test::
 
     import asyncio
     from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ failed test says ends with what to do. A whole plugin, and its test::
     from attrs import frozen
 
     from candy_core import ExecutorSpec, ItemStatus, Outcome, Reason
-    from candy_core.testing.executor import Case, ExecutorSuite, Flood, Subject
+    from candy_core.testing.executor import Case, ExecutorSuite, Oversized, Subject
 
 
     @frozen(kw_only=True)
@@ -26,7 +26,7 @@ failed test says ends with what to do. A whole plugin, and its test::
 
 
     class MarkerExecutor:
-        """Waits for a file that a nightly job writes when it is done, and tells what is in it."""
+        """Waits for a file that a nightly job writes at its end, and returns its content."""
 
         def __init__(self, folder, limit):
             self._folder = folder
@@ -75,61 +75,61 @@ failed test says ends with what to do. A whole plugin, and its test::
                 settings={"folder": str(folder)},
                 ordinary=[Case(params={"name": "job-7"}, value="7")],
                 failures=[
-                    Case(params={"name": "../job-7"}, reason="not_allowed", told="no slashes"),
+                    Case(params={"name": "../job-7"}, reason="not_allowed", matches="no slashes"),
                     Case(params={}, reason="bad_params"),
                 ],
                 endless=[{"name": "never"}],
-                floods=[Flood(params={"name": "huge"}, reason="too_large")],
+                oversized=[Oversized(params={"name": "huge"}, reason="too_large")],
                 numbered=lambda number: Case(params={"name": f"job-{number}"}, value=str(number)),
             )
 
-Every field is explained at :class:`Subject`; a test for which nothing is given is skipped, and says what to give.
-Needed are ``candy-core[testing]`` and pytest-asyncio's ``asyncio_mode = "auto"``, on Linux: ``/proc`` tells what is
-left.
+:class:`Subject` explains every field. A test that needs a field that is not given is skipped and says what to give.
+The suite needs ``candy-core[testing]``, pytest-asyncio's ``asyncio_mode = "auto"``, and Linux, since it finds leaks in
+``/proc``.
 
-A server that an item talks to is best a process of its own: in the test's process its sockets and tasks would be
-taken for the plugin's.
+Run a server that items talk to in its own process: inside the test's process its sockets and tasks would count as
+leaks of the plugin.
 '''
 
 import pytest
 
-PARTS = (
+MODULES = (
+    "announcement",
     "base",
     "blocking",
     "call",
-    "declaration",
-    "floods",
+    "concurrency",
     "leaks",
-    "many",
     "opening",
     "outcomes",
-    "secrecy",
+    "oversized",
+    "secrets",
     "stopping",
 )
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in PARTS))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in MODULES))
 
+from candy_core.testing.executor.announcement import AnnouncementSuite  # noqa: E402  # the same
 from candy_core.testing.executor.blocking import BlockingSuite  # noqa: E402  # rewritten first
-from candy_core.testing.executor.declaration import DeclarationSuite  # noqa: E402  # the same
-from candy_core.testing.executor.floods import FloodsSuite  # noqa: E402  # the same
-from candy_core.testing.executor.many import ManySuite  # noqa: E402  # the same
+from candy_core.testing.executor.concurrency import ConcurrencySuite  # noqa: E402  # the same
 from candy_core.testing.executor.opening import OpeningSuite  # noqa: E402  # the same
 from candy_core.testing.executor.outcomes import OutcomesSuite  # noqa: E402  # the same
+from candy_core.testing.executor.oversized import OversizedSuite  # noqa: E402  # the same
 from candy_core.testing.executor.processes import Process  # noqa: E402  # the same
-from candy_core.testing.executor.secrecy import SecrecySuite  # noqa: E402  # the same
+from candy_core.testing.executor.secrets import SecretsSuite  # noqa: E402  # the same
 from candy_core.testing.executor.stopping import StoppingSuite  # noqa: E402  # the same
-from candy_core.testing.executor.subject import Case, Flood, Subject  # noqa: E402  # the same
+from candy_core.testing.executor.subject import Case, Oversized, Subject  # noqa: E402  # the same
 
-__all__ = ["Case", "ExecutorSuite", "Flood", "Process", "Subject"]
+__all__ = ["Case", "ExecutorSuite", "Oversized", "Process", "Subject"]
 
 
 class ExecutorSuite(
-    DeclarationSuite,
+    AnnouncementSuite,
     OpeningSuite,
     OutcomesSuite,
-    ManySuite,
+    ConcurrencySuite,
     StoppingSuite,
-    FloodsSuite,
+    OversizedSuite,
     BlockingSuite,
-    SecrecySuite,
+    SecretsSuite,
 ):
-    """What every executor must do."""
+    """Everything that an executor must do."""

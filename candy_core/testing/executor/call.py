@@ -21,27 +21,27 @@ T = TypeVar("T")
 
 
 def fail(*lines: str) -> NoReturn:
-    """End the test: what was found, what was expected, what to do."""
+    """Fail the test with what was found, what was expected, and what to do."""
     pytest.fail("\n".join(lines), pytrace=False)
 
 
-def place_of(task: asyncio.Task[Any]) -> str:
-    """Where a task stands."""
+def stack_of(task: asyncio.Task[Any]) -> str:
+    """The innermost frame of a task, formatted."""
     frames = task.get_stack(limit=1)
     return "".join(traceback.format_stack(frames[0])).rstrip() if frames else "nowhere"
 
 
 def abandon(task: asyncio.Task[Any]) -> None:
-    """End a task that ignores its cancellation, which would else hang the test run at the end of its loop."""
+    """End a task that ignores its cancellation, so that the test run does not hang when it closes the loop."""
     coroutine = task.get_coro()
     if coroutine is not None:
-        with contextlib.suppress(RuntimeError):  # it ignored that, too
+        with contextlib.suppress(RuntimeError):  # it ignored that as well
             coroutine.close()
     task.cancel()
 
 
-async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
-    """Run them side by side. The first that fails ends all of them."""
+async def run_together(*calls: Coroutine[Any, Any, T]) -> list[T]:
+    """Run calls at the same time. The first that fails cancels the others."""
     tasks = [asyncio.create_task(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))
@@ -52,8 +52,8 @@ async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
 
 
 @frozen(kw_only=True)
-class Ended:
-    """How a call ended. ``late``: seconds from its deadline or its cancel to its end, 0 where it ended before."""
+class CallResult:
+    """How a call ended. ``late``: seconds between its deadline or cancellation and its end, 0 if it ended earlier."""
 
     outcome: Outcome | None
     error: BaseException | None = None
@@ -63,15 +63,15 @@ class Ended:
 
 
 class Call:
-    """One call of the executor, under way in a task of its own."""
+    """A running call of the executor, in its own task."""
 
     def __init__(
-        self, executor: object, items: Sequence[Item[Any]], run: Run, *, batch: bool, patience: float = 5.0
+        self, executor: object, items: Sequence[Item[Any]], run: Run, *, batch: bool, cancel_timeout: float = 5.0
     ) -> None:
-        self.answers: list[tuple[int, Outcome]] = []
+        self.outcomes: list[tuple[int, Outcome]] = []
         self.error: BaseException | None = None
         self.run = run
-        self._patience = patience
+        self._cancel_timeout = cancel_timeout
         self._started = time.monotonic()
         self.task = asyncio.get_running_loop().create_task(self._guarded(executor, items, batch))
 
@@ -79,49 +79,49 @@ class Call:
         try:
             if batch:
                 async for index, outcome in cast("BatchExecutor[Any]", executor).run_batch(items, self.run):
-                    self.answers.append((index, outcome))
+                    self.outcomes.append((index, outcome))
             else:
                 [item] = items
-                self.answers.append((item.index, await cast("Executor[Any]", executor).run(item, self.run)))
+                self.outcomes.append((item.index, await cast("Executor[Any]", executor).run(item, self.run)))
         except NotConfigured as error:
-            told = Outcome(status=ItemStatus.FAILED, reason=Reason.NOT_CONFIGURED, message=str(error))
-            self.answers += [(item.index, told) for item in items]
+            outcome = Outcome(status=ItemStatus.FAILED, reason=Reason.NOT_CONFIGURED, message=str(error))
+            self.outcomes += [(item.index, outcome) for item in items]
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except asyncio.CancelledError as error:
             current = asyncio.current_task()
             if current is None or not current.cancelling():
-                self.error = error  # nobody cancelled it
+                self.error = error  # it was not canceled
             raise
-        except BaseException as error:  # noqa: BLE001  # whatever a plugin raises is what the suite looks at
+        except BaseException as error:  # noqa: BLE001  # the suite checks whatever a plugin raises
             self.error = error
 
-    async def ended(self) -> Ended:
-        """Wait for its end, at most until its deadline; cancel it then, as the core does."""
+    async def result(self) -> CallResult:
+        """Wait for its end, and cancel it at its deadline as the core does."""
         await asyncio.wait((self.task,), timeout=self.run.remaining())
         if self.task.done():
-            return self._ended(stopped=False, late=0.0)
+            return self._result(stopped=False, late=0.0)
         return await self.stop()
 
-    async def stop(self) -> Ended:
-        """Cancel it. One that goes on all the same fails the test."""
-        asked = time.monotonic()
+    async def stop(self) -> CallResult:
+        """Cancel it. A call that does not end fails the test."""
+        canceled = time.monotonic()
         running = not self.task.done()
         self.task.cancel()
-        await asyncio.wait((self.task,), timeout=self._patience)
+        await asyncio.wait((self.task,), timeout=self._cancel_timeout)
         if not self.task.done():
-            stack = place_of(self.task)
+            stack = stack_of(self.task)
             abandon(self.task)
             fail(
-                f"a cancelled call was still running after {self._patience:g} s: the core would abandon it.",
-                "Let asyncio.CancelledError pass, or clean up briefly and end. It stands here:",
+                f"a canceled call was still running after {self._cancel_timeout:g} s: the core would abandon it.",
+                "Let asyncio.CancelledError pass, or clean up briefly and end. It is here:",
                 stack,
             )
-        return self._ended(stopped=running, late=time.monotonic() - asked)
+        return self._result(stopped=running, late=time.monotonic() - canceled)
 
-    def _ended(self, *, stopped: bool, late: float) -> Ended:
-        return Ended(
-            outcome=self.answers[0][1] if self.answers else None,
+    def _result(self, *, stopped: bool, late: float) -> CallResult:
+        return CallResult(
+            outcome=self.outcomes[0][1] if self.outcomes else None,
             error=self.error,
             stopped=stopped,
             late=late,

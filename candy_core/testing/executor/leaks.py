@@ -1,4 +1,4 @@
-"""What there is at a moment, and what of it was not there before: processes, descriptors, tasks, threads, files."""
+"""Finds leaks: processes, descriptors, tasks, threads and files that did not exist before."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from candy_core.testing.executor.processes import Process, adopts, descendants
+from candy_core.testing.executor.processes import Process, descendants, is_subreaper
 
-POLL = 0.02
-"""Seconds between two looks."""
+POLL_INTERVAL = 0.02
+"""Seconds between two checks."""
 
 
 class Kind(StrEnum):
-    """What may be left behind."""
+    """The kinds of leaks."""
 
     PROCESS = "process"
     DESCRIPTOR = "descriptor"
@@ -33,27 +33,27 @@ class Kind(StrEnum):
     FILE = "file"
 
 
-AT_ONCE = frozenset({Kind.PROCESS, Kind.THREAD, Kind.FILE})
-"""What must be gone as soon as an item is; a connection may be kept for the next one, and a task that holds it."""
-EVERYTHING = frozenset(Kind)
+IMMEDIATE = frozenset({Kind.PROCESS, Kind.THREAD, Kind.FILE})
+"""What must be gone when an item ends. A connection, and a task that holds it, may be kept for the next item."""
+ALL_KINDS = frozenset(Kind)
 
 _ADVICE = {
-    Kind.PROCESS: "kill what an item started, with everything below it, and wait for it, in a finally",
+    Kind.PROCESS: "kill what an item started, with all its descendants, and wait for it, in a finally",
     Kind.DESCRIPTOR: "close it in a finally, or hold it in an `async with`",
     Kind.TASK: "start tasks in an asyncio.TaskGroup, or cancel and await them in a finally",
-    Kind.THREAD: "bound what a thread waits for: asyncio.to_thread cannot be cancelled; shut a pool of your own down",
+    Kind.THREAD: "limit what a thread waits for: asyncio.to_thread cannot be canceled; shut your own pools down",
     Kind.FILE: "remove it in a finally, or use tempfile's context managers",
 }
 
 
 @frozen
 class Snapshot:
-    """What there is. The keys tell one thing from another, the values say what it is."""
+    """What exists at one moment. The keys identify things, the values describe them."""
 
     things: Mapping[Kind, Mapping[object, str]]
 
     def new_since(self, before: Snapshot, kinds: frozenset[Kind]) -> list[tuple[Kind, str]]:
-        """What is here and was not there."""
+        """What exists here and did not exist ``before``."""
         return [
             (kind, what)
             for kind in Kind
@@ -64,7 +64,7 @@ class Snapshot:
 
 
 def snapshot(folder: Path, not_ours: Callable[[Process], bool]) -> Snapshot:
-    """What there is now. ``folder`` is where temporary files go. To be called in the running loop."""
+    """What exists now. ``folder`` gets the temporary files. Call it inside the running loop."""
     return Snapshot(
         {
             Kind.PROCESS: _processes(not_ours),
@@ -76,25 +76,25 @@ def snapshot(folder: Path, not_ours: Callable[[Process], bool]) -> Snapshot:
     )
 
 
-class Watch:
-    """Remembers what there is, and later fails the test for what was added."""
+class LeakCheck:
+    """Remembers what exists, and later fails the test if something was added."""
 
     def __init__(self, folder: Path, not_ours: Callable[[Process], bool]) -> None:
         self._folder = folder
         self._not_ours = not_ours
-        self._before = self._look()
+        self._before = self._snapshot()
 
-    def _look(self) -> Snapshot:
+    def _snapshot(self) -> Snapshot:
         return snapshot(self._folder, self._not_ours)
 
-    async def nothing_left(self, after: str, kinds: frozenset[Kind] = EVERYTHING, *, patience: float = 1.0) -> None:
-        """Fail where something of ``kinds`` is still there after ``patience`` seconds; ``after`` says what was done."""
+    async def assert_no_leaks(self, after: str, kinds: frozenset[Kind] = ALL_KINDS, *, timeout: float = 1.0) -> None:
+        """Fail if there are leaks of ``kinds`` after ``timeout`` seconds. ``after`` is for the message."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience
-        while left := self._look().new_since(self._before, kinds):
+        until = loop.time() + timeout
+        while left := self._snapshot().new_since(self._before, kinds):
             if loop.time() >= until:
                 pytest.fail(_left(after, left), pytrace=False)
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 def _left(after: str, left: list[tuple[Kind, str]]) -> str:
@@ -106,44 +106,44 @@ def _left(after: str, left: list[tuple[Kind, str]]) -> str:
 
 
 @contextlib.contextmanager
-def complaints() -> Iterator[list[str]]:
-    """What Python and the loop complain of meanwhile: unclosed transports, exceptions that nobody looked at."""
-    heard: list[str] = []
+def runtime_warnings() -> Iterator[list[str]]:
+    """Collect the warnings of Python and the loop: unclosed transports, exceptions that were never retrieved."""
+    caught: list[str] = []
     loop = asyncio.get_running_loop()
     old_handler, old_hook = loop.get_exception_handler(), sys.unraisablehook
 
-    def of_loop(_: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
-        heard.append(f"the event loop: {told.get('message')} {told.get('exception') or ''}".rstrip())
+    def on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        caught.append(f"the event loop: {context.get('message')} {context.get('exception') or ''}".rstrip())
 
-    gc.collect()  # what others left is not of this test
+    gc.collect()  # garbage of other tests must not count
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", ResourceWarning)
-        loop.set_exception_handler(of_loop)
-        sys.unraisablehook = lambda told: heard.append(f"{told.err_msg or 'an exception ignored'}: {told.exc_value!r}")
+        loop.set_exception_handler(on_loop_error)
+        sys.unraisablehook = lambda args: caught.append(f"{args.err_msg or 'an exception ignored'}: {args.exc_value!r}")
         try:
-            yield heard
+            yield caught
             gc.collect()
         finally:
             loop.set_exception_handler(old_handler)
             sys.unraisablehook = old_hook
-    heard += [f"ResourceWarning: {each.message}" for each in warned if issubclass(each.category, ResourceWarning)]
+    caught += [f"ResourceWarning: {each.message}" for each in warned if issubclass(each.category, ResourceWarning)]
 
 
-def no_complaints(heard: list[str]) -> None:
-    """Fail where there were some."""
-    if heard:
-        lines = "\n".join(f"  {line}" for line in heard[:20])
+def assert_no_warnings(caught: list[str]) -> None:
+    """Fail if there were any."""
+    if caught:
+        lines = "\n".join(f"  {line}" for line in caught[:20])
         pytest.fail(
-            f"Python complained of what was not closed or not awaited:\n{lines}\n"
+            f"Python warned of things that were not closed or not awaited:\n{lines}\n"
             "Close what you open in a finally or an `async with`, and await every task that you start.",
             pytrace=False,
         )
 
 
 def _processes(not_ours: Callable[[Process], bool]) -> dict[object, str]:
-    orphans = adopts()
+    orphans = is_subreaper()
     return {
-        key: f"{process.pid} {process.command}" + (" (a zombie: nobody waited for it)" if process.zombie else "")
+        key: f"{process.pid} {process.command}" + (" (a zombie: it was never waited for)" if process.zombie else "")
         for key, process in descendants().items()
         if not (process.zombie and orphans) and not not_ours(process)
     }
@@ -154,7 +154,7 @@ def _descriptors() -> dict[object, str]:
     ends = None
     for entry in list(Path("/proc/self/fd").iterdir()):
         name = entry.name
-        with contextlib.suppress(OSError):  # closed since: that of the listing itself
+        with contextlib.suppress(OSError):  # closed since, such as the descriptor of the listing itself
             target = str(entry.readlink())
             if target.startswith("socket:"):
                 ends = _sockets() if ends is None else ends
@@ -166,7 +166,7 @@ def _descriptors() -> dict[object, str]:
 
 
 def _sockets() -> dict[str, str]:
-    """What each socket's inode is."""
+    """A description of each socket by its inode."""
     found = {}
     for kind in ("tcp", "tcp6", "udp", "udp6"):
         with contextlib.suppress(OSError):
@@ -194,7 +194,7 @@ def _task(task: asyncio.Task[Any]) -> str:
 
 
 def _threads(loop: asyncio.AbstractEventLoop) -> dict[object, str]:
-    """Threads that are not idle workers of the loop's own pool: those are kept for whoever comes next."""
+    """Threads, without idle workers of the loop's own pool, which stay for later calls."""
     pool: Any = getattr(loop, "_default_executor", None)
     workers = set(getattr(pool, "_threads", ()))
     frames = sys._current_frames()
@@ -203,10 +203,10 @@ def _threads(loop: asyncio.AbstractEventLoop) -> dict[object, str]:
         frame = frames.get(thread.ident or 0)
         if frame is None:
             continue
-        place = f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        where = f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
         if thread not in workers:
-            found[thread.ident] = place
+            found[thread.ident] = where
         elif frame.f_code.co_name != "_worker":
-            found[thread.ident, "busy"] = f"{place} (still at work for asyncio.to_thread or run_in_executor)"
-    del frames  # they would keep alive what the threads work on
+            found[thread.ident, "busy"] = f"{where} (still busy for asyncio.to_thread or run_in_executor)"
+    del frames  # they would keep objects of the threads alive
     return found

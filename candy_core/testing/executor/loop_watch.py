@@ -1,4 +1,4 @@
-"""Whether the event loop stands still: calls that block by their nature, and code that simply takes long."""
+"""Detects a blocked event loop: calls that block by their nature, and code that takes too long."""
 
 from __future__ import annotations
 
@@ -18,89 +18,89 @@ from blockbuster import BlockBuster, BlockingError
 
 from candy_core.testing.executor.call import fail
 
-LONGEST = 0.25
-"""Seconds that the loop may stand still. What is healthy stays below 0.05; a busy machine adds its own."""
+MAX_STALL = 0.25
+"""Seconds that the loop may be blocked. Healthy code stays below 0.05; a busy machine adds to it."""
 _TICK = 0.01
 _LOGGING = ("logging/__init__.py", "emit")
-"""Where lines of a log end up is the application's choice, not the plugin's: pytest itself writes them to a file."""
+"""The application decides where log lines go, not the plugin: pytest writes them to a file."""
 
 
 @contextlib.contextmanager
-def no_blocking(what: str, allowed: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
-    """Fail for every call within that blocks by its nature: files, sleeps, sockets, locks. Within a running loop only.
+def assert_no_blocking(what: str, allowed: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
+    """Fail for every call that blocks by its nature: files, sleeps, sockets, locks. Only inside a running loop.
 
-    The plugin is told by an exception, which it may well turn into an outcome; so each is also taken down here, and
-    told before whatever else fails in consequence. ``allowed`` are the ends of files, and functions in them, that may.
+    The plugin gets an exception, which it may turn into an outcome. So each call is recorded as well, and reported
+    before any other failure that follows from it. ``allowed`` are pairs of a file's ending and a function in it.
     """
-    places: list[str] = []
+    calls: list[str] = []
     original = BlockingError.__init__
 
-    def taken_down(self: BlockingError, func: str) -> None:
+    def recorded(self: BlockingError, func: str) -> None:
         original(self, func)
-        places.append(f"  {func} {_place(sys._getframe(1))}")
+        calls.append(f"  {func} {_location(sys._getframe(1))}")
 
     buster = BlockBuster()
     for name, function in buster.functions.items():
         for file, its_function in (_LOGGING, *allowed):
             function.can_block_in(file, its_function)
         if name.startswith(("io.", "os.")):
-            function.can_block_predicate = _or_of_the_kernel(function.can_block_predicate)
+            function.can_block_predicate = _or_kernel_file(function.can_block_predicate)
     with contextlib.ExitStack() as stack:
-        BlockingError.__init__ = taken_down  # type: ignore[method-assign]  # the one place where all of them come by
+        BlockingError.__init__ = recorded  # type: ignore[method-assign]  # every blocking call creates one
         stack.callback(setattr, BlockingError, "__init__", original)
         buster.activate()
         stack.callback(buster.deactivate)
         try:
             yield
         except (Exception, pytest.fail.Exception):
-            if not places:
+            if not calls:
                 raise
-    if places:
+    if calls:
         fail(
-            f"{what} blocked the event loop, which everybody shares:",
-            *sorted(set(places))[:10],
-            "Give what blocks to asyncio.to_thread, or use its asyncio counterpart.",
+            f"{what} blocked the event loop, which all plugins share:",
+            *sorted(set(calls))[:10],
+            "Use asyncio.to_thread for blocking calls, or their asyncio counterparts.",
         )
 
 
 @contextlib.asynccontextmanager
 async def lag_watch() -> AsyncIterator[list[tuple[float, str]]]:
-    """Each time meanwhile that the loop stood still for more than :data:`LONGEST`: how long, and where."""
-    stood: list[tuple[float, str]] = []
+    """Collect each time that the loop was blocked for more than :data:`MAX_STALL`: how long, and where."""
+    stalls: list[tuple[float, str]] = []
     loop, ident, stop = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
     last = [time.monotonic()]
-    places: dict[float, str] = {}
+    frames: dict[float, str] = {}
 
     def tick() -> None:
         now = time.monotonic()
-        if now - last[0] > LONGEST + _TICK:
-            stood.append((now - last[0], places.get(last[0], "in code that could not be seen")))
+        if now - last[0] > MAX_STALL + _TICK:
+            stalls.append((now - last[0], frames.get(last[0], "in unknown code")))
         last[0] = now
         handles[0] = loop.call_later(_TICK, tick)
 
-    def look() -> None:
-        while not stop.wait(LONGEST / 4):
+    def sample() -> None:
+        while not stop.wait(MAX_STALL / 4):
             seen = last[0]
-            if time.monotonic() - seen > LONGEST * 0.75 and seen not in places:
+            if time.monotonic() - seen > MAX_STALL * 0.75 and seen not in frames:
                 frame = sys._current_frames().get(ident)
                 if frame is not None:
-                    places[seen] = _place(frame)
-                del frame  # it would keep alive what the loop works on
+                    frames[seen] = _location(frame)
+                del frame  # it would keep objects of the loop alive
 
     handles = [loop.call_later(_TICK, tick)]
-    thread = threading.Thread(target=look, name="lag-watch", daemon=True)
+    thread = threading.Thread(target=sample, name="lag-watch", daemon=True)
     thread.start()
     try:
-        yield stood
-        await asyncio.sleep(2 * _TICK)  # so that a stand-still at the very end is seen
+        yield stalls
+        await asyncio.sleep(2 * _TICK)  # so that a stall at the very end counts
     finally:
         handles[0].cancel()
         stop.set()
         thread.join()
 
 
-def _or_of_the_kernel(allowed: Callable[..., bool]) -> Callable[..., bool]:
-    """Below ``/proc`` and ``/sys`` there is no disk that could keep anybody waiting."""
+def _or_kernel_file(allowed: Callable[..., bool]) -> Callable[..., bool]:
+    """Files in ``/proc`` and ``/sys`` are not on a disk and do not block."""
 
     def predicate(*args: Any, **kwargs: Any) -> bool:
         name = getattr(args[0], "name", args[0]) if args else None
@@ -115,8 +115,8 @@ def _or_of_the_kernel(allowed: Callable[..., bool]) -> Callable[..., bool]:
 _LIBRARY = (str(Path(asyncio.__file__).parent.parent), "<frozen")
 
 
-def _place(innermost: FrameType) -> str:
-    """The innermost place that is neither Python's own nor the watcher's, and what it was called from."""
+def _location(innermost: FrameType) -> str:
+    """The innermost frames that belong neither to Python's library nor to this module."""
     shown: list[str] = []
     frame: Any = innermost
     for frame, line in traceback.walk_stack(innermost):
@@ -128,4 +128,4 @@ def _place(innermost: FrameType) -> str:
         shown.append(f"{file}:{line} in {frame.f_code.co_name}")
         if len(shown) == 3:
             break
-    return "at " + ", called from ".join(shown) if shown else "at a place in Python itself"
+    return "at " + ", called from ".join(shown) if shown else "in Python itself"

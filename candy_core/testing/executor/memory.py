@@ -1,4 +1,4 @@
-"""By how much the process grows."""
+"""Measures the growth of the process."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _RESET_PEAK = "5"
 
 @define
 class Growth:
-    """The largest number of bytes by which the process was larger than at the start."""
+    """The peak growth in bytes since the start."""
 
     peak: int = 0
 
 
 @contextlib.contextmanager
 def growth() -> Iterator[Growth]:
-    """Measure meanwhile: what Python allocates, and what the system gave the process where it lets that be asked.
+    """Measure what Python allocates, and the resident memory where the system lets its peak be reset.
 
-    Neither alone would do: libraries in C allocate beside Python, and a heap that was large before does not grow.
+    Neither alone is enough: C libraries allocate outside of Python, and a heap that was large before does not grow.
     """
     measured = Growth()
     gc.collect()
@@ -50,7 +50,7 @@ def growth() -> Iterator[Growth]:
 def _reset_peak() -> bool:
     try:
         _CLEAR.write_text(_RESET_PEAK)
-    except OSError:  # not everywhere allowed
+    except OSError:  # not allowed everywhere
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""The processes below this one, as ``/proc`` tells of them."""
+"""The descendants of this process, read from ``/proc``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ZOMBIE = "Z"
 
 @frozen(kw_only=True)
 class Process:
-    """One process. ``started`` in ticks since boot tells it from a later one of the same ``pid``."""
+    """One process. ``started``, in ticks since boot, distinguishes it from a later one with the same ``pid``."""
 
     pid: int
     started: int
@@ -27,16 +27,16 @@ class Process:
 
     @property
     def zombie(self) -> bool:
-        """Whether it has ended and nobody has waited for it."""
+        """Whether it has ended and has not been waited for."""
         return self.state == _ZOMBIE
 
     @property
     def command(self) -> str:
-        """Its command line, or its name where that cannot be read any more."""
+        """Its command line, or its name if that can no longer be read."""
         return self.read("cmdline").replace("\0", " ").strip() or self.name
 
     def read(self, file: str) -> str:
-        """A file below ``/proc/<pid>``; ``""`` where it cannot be read."""
+        """A file below ``/proc/<pid>``, ``""`` if it cannot be read."""
         try:
             return Path(f"/proc/{self.pid}/{file}").read_bytes().decode(errors="replace")
         except OSError:
@@ -44,7 +44,7 @@ class Process:
 
 
 def descendants() -> dict[tuple[int, int], Process]:
-    """Every process below this one, zombies included, by its pid and its start."""
+    """Every descendant of this process, zombies included, by its pid and its start."""
     children: dict[int, list[Process]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (process := _process(int(entry.name))) is not None:
@@ -63,7 +63,7 @@ def _process(pid: int) -> Process | None:
         text = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
     except OSError:
         return None
-    # The name stands in parentheses and may itself hold some, and spaces.
+    # The name is in parentheses and may itself contain parentheses and spaces.
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     return Process(
@@ -72,10 +72,10 @@ def _process(pid: int) -> Process | None:
 
 
 @contextlib.contextmanager
-def adopting(*, on: bool = True) -> Iterator[None]:
-    """Become the parent of every descendant whose own parent ends, so that a double fork does not get out of sight.
+def subreaper(*, on: bool = True) -> Iterator[None]:
+    """Become the parent of every descendant whose own parent ends, so that even a double fork stays visible.
 
-    What was adopted and has ended is waited for at the end. Not ``on``: be no such parent meanwhile.
+    At the end adopted zombies are waited for. Without ``on`` this process is not a subreaper in the block.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     before = ctypes.c_int(0)
@@ -92,8 +92,8 @@ def adopting(*, on: bool = True) -> Iterator[None]:
                     os.waitpid(process.pid, os.WNOHANG)
 
 
-def adopts() -> bool:
-    """Whether orphans come to this process, so that a zombie child may be somebody else's."""
+def is_subreaper() -> bool:
+    """Whether this process adopts orphans, so that a zombie child need not be its own."""
     flag = ctypes.c_int(0)
     ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(flag), 0, 0, 0)
     return bool(flag.value) or os.getpid() == 1

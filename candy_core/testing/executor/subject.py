@@ -1,4 +1,4 @@
-"""What the author of a plugin tells the suite: the executor under test, and a few items."""
+"""What the author of a plugin gives to the suite: the executor under test, and a few items."""
 
 from __future__ import annotations
 
@@ -21,53 +21,52 @@ LIMITS = ByteLimits(answer=4 * MIB, output=16 * 1024)
 class Case:
     """One item, and how it must end.
 
-    ``params`` as a task would write them. ``reason`` is the outcome's. ``value`` is its value, ``None`` for any.
-    ``told`` is a regular expression that is searched for in its ``message`` and ``details``.
+    ``params`` are as in a task. ``reason`` and ``value`` are the outcome's; a ``value`` of ``None`` stands for any.
+    ``matches`` is a regular expression that must be found in its ``message`` or ``details``.
     """
 
     params: Mapping[str, Json]
     reason: str = Reason.OK
     value: str | None = None
-    told: str | None = None
+    matches: str | None = None
 
 
 @frozen(kw_only=True)
-class Flood(Case):
-    """An item whose backend or command gives far too much: a gigabyte, binary rubbish, output without end.
+class Oversized(Case):
+    """An item whose backend or command returns far too much: a gigabyte, binary data, output without end.
 
-    It has ``seconds`` to end by itself and is cancelled then; ``reason`` is ``timeout`` where that is as it should be.
-    ``memory`` is how many bytes the process may grow by meanwhile; a flood that is smaller proves nothing.
+    It has ``seconds`` to end by itself before it is canceled; ``reason`` is ``timeout`` if it should be canceled.
+    ``memory`` is the number of bytes that the process may grow by; the output must be larger than that.
     """
 
     seconds: float = 5.0
     memory: int = 64 * MIB
 
 
-def nobody(process: Process) -> bool:
+def none(process: Process) -> bool:
     """The default for :attr:`Subject.not_ours`."""
     return False
 
 
 @frozen(kw_only=True)
 class Subject:
-    """An executor under test. ``spec``, ``ordinary`` and ``plugin`` must be given; what else is given, is tested.
+    """An executor under test. ``plugin``, ``spec`` and ``ordinary`` are required; each other field enables more tests.
 
-    ``plugin`` is the entry point's name, and ``settings`` the plugin's section as a configuration would write it.
-    ``ordinary`` are items that end soon and not as ``failed``. ``failures`` are those that cannot succeed, each with
-    the reason that is expected, ``bad_params`` included. ``endless`` are params of items that run until they are
-    stopped (a server that never answers, ``sleep 600``). ``floods``: see :class:`Flood`. ``numbered`` makes the nth of
-    many items that can be told from each other by their ``value``; ``many`` is how many of them are run.
+    ``plugin`` is the name of the entry point, ``settings`` the plugin's section of a configuration. ``ordinary`` are
+    items that end soon and not as ``failed``. ``failures`` are items that cannot succeed, each with the expected
+    reason, ``bad_params`` included. ``endless`` are params of items that run until they are stopped (a server that
+    never answers, ``sleep 600``). For ``oversized`` see :class:`Oversized`. ``numbered`` makes the nth of many items,
+    each with a different ``value``; ``many`` of them are run.
 
-    ``secrets`` are texts within ``settings``, the items' params or ``credentials`` that nobody may see. ``credentials``
-    are what ``context.credential`` knows, by name. ``limits`` are the byte limits that the plugin is given; small ones
-    keep floods short.
+    ``secrets`` are texts in ``settings``, in the params of items or in ``credentials`` that must not appear anywhere.
+    ``credentials`` are what ``context.credential`` finds, by name. ``limits`` are the byte limits that the plugin gets;
+    small ones keep oversized output short.
 
-    ``end_within`` are the seconds in which an ordinary or a failing item must have ended by itself, ``stop_within``
-    those from a cancel, or a deadline, to the end, ``close_within`` those that closing may take. ``not_ours`` tells of
-    a process that belongs to a test server and not to the plugin (an sshd's own, say); without it, every process that
-    was not there before an item and is there after it is one that the item left behind. ``may_block`` are functions
-    that call what blocks for no more than a moment, and why is said beside them: each as the end of its file's path and
-    its name.
+    Times are in seconds. An ordinary or failing item ends by itself ``end_within``; after a cancel or a deadline an
+    item ends ``stop_within``; closing takes at most ``close_within``. ``not_ours`` recognizes processes that belong to
+    a test server and not to the plugin (those of an sshd, for example); any other process that an item starts and
+    leaves counts as a leak. ``may_block`` are functions whose blocking calls take only a moment: each is the ending of
+    its file's path, and its name.
     """
 
     plugin: str
@@ -76,7 +75,7 @@ class Subject:
     settings: Mapping[str, Json] = Factory(dict)
     failures: Sequence[Case] = ()
     endless: Sequence[Mapping[str, Json]] = ()
-    floods: Sequence[Flood] = ()
+    oversized: Sequence[Oversized] = ()
     numbered: Callable[[int], Case] | None = None
     many: int = 60
     secrets: Sequence[str] = ()
@@ -85,5 +84,5 @@ class Subject:
     end_within: float = 30.0
     stop_within: float = 1.0
     close_within: float = 5.0
-    not_ours: Callable[[Process], bool] = nobody
+    not_ours: Callable[[Process], bool] = none
     may_block: Sequence[tuple[str, str]] = ()

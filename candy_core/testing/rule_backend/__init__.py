@@ -1,8 +1,8 @@
-'''The contract suite of rule backends: subclass it, say how to go behind yours, and it is held to all of the port.
+'''The contract suite of rule backends: subclass it, describe your backend, and it checks all that the port requires.
 
-It looks at the announcement, what is read and listed, names, what a write expects to be there, whose an object is, dry
-runs, races, checks, cancels, an other side that is away, and secrets. What a failed test says ends with what to do. A
-whole plugin, which keeps rules in memory, and its test::
+It checks the announcement, reading and listing, names, preconditions of writes, ownership of objects, dry runs, races,
+validation, cancels, an unreachable server, and secrets. The message of a failed test ends with what to do. A complete
+plugin, which keeps rules in memory, with its test::
 
     from contextlib import asynccontextmanager
 
@@ -22,7 +22,7 @@ whole plugin, which keeps rules in memory, and its test::
 
 
     class Notebook:
-        """Each rule is kept under its own name, so that no two ever meet. It never pauses, so no call meets another."""
+        """Keeps each rule under its own name, so no two share an object. It never awaits, so calls do not overlap."""
 
         def __init__(self):
             self.pages = {}
@@ -49,26 +49,26 @@ whole plugin, which keeps rules in memory, and its test::
             ]
 
         async def apply(self, rule, expect, *, dry_run):
-            there = self.pages.get(rule.ref)
-            if isinstance(expect, Absent) and there is not None:
-                raise Exists(f"There is a rule {rule.ref.name!r} in {rule.ref.namespace} already.")
-            if there is not None or isinstance(expect, Version):
+            current = self.pages.get(rule.ref)
+            if isinstance(expect, Absent) and current is not None:
+                raise Exists(f"A rule {rule.ref.name!r} exists in {rule.ref.namespace}.")
+            if current is not None or isinstance(expect, Version):
                 await self.expected(rule.ref, expect)
             return self.put(rule, managed=True, dry_run=dry_run)
 
         async def delete(self, ref, expect, *, dry_run):
-            there = await self.expected(ref, expect)
+            current = await self.expected(ref, expect)
             if not dry_run:
                 del self.pages[ref]
-            return there
+            return current
 
         async def expected(self, ref, expect):
-            there = await self.get(ref)
-            if not there.managed:
-                raise NotManaged(f"The rule {ref.name!r} is somebody else's.")
-            if isinstance(expect, Version) and expect.version != there.version:
+            current = await self.get(ref)
+            if not current.managed:
+                raise NotManaged(f"The rule {ref.name!r} is not managed by the agent.")
+            if isinstance(expect, Version) and expect.version != current.version:
                 raise Stale(f"The rule {ref.name!r} has changed since it was read.")
-            return there
+            return current
 
         def put(self, rule, *, managed, dry_run=False):
             self.writes += 1
@@ -88,7 +88,7 @@ whole plugin, which keeps rules in memory, and its test::
     class TestNotebook(RuleBackendSuite):
         @pytest.fixture
         def subject(self):
-            notebook = Notebook()  # one that the test can write into, too
+            notebook = Notebook()  # the test writes into it as well
 
             @asynccontextmanager
             async def open_this(context, settings):
@@ -108,17 +108,17 @@ whole plugin, which keeps rules in memory, and its test::
                 bad=[BadRule(groups=({"rules": []},), path="$.groups[0].name")],
             )
 
-Every field is explained at :class:`Subject`; a test for which nothing is given is skipped, and says what to give.
-Needed are ``candy-core[testing]`` and pytest-asyncio's ``asyncio_mode = "auto"``.
+:class:`Subject` explains every field. A test that needs a field that is not given is skipped and says what to give.
+The suite needs ``candy-core[testing]`` and pytest-asyncio's ``asyncio_mode = "auto"``.
 '''
 
 import pytest
 
-PARTS = ("base", "conduct", "reading", "writing")
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in PARTS))
+MODULES = ("base", "behavior", "reading", "writing")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in MODULES))
 
 from candy_core.testing.rule_backend.base import Opened, opening  # noqa: E402  # rewritten first
-from candy_core.testing.rule_backend.conduct import ConductSuite  # noqa: E402  # the same
+from candy_core.testing.rule_backend.behavior import BehaviorSuite  # noqa: E402  # the same
 from candy_core.testing.rule_backend.reading import ReadingSuite  # noqa: E402  # the same
 from candy_core.testing.rule_backend.subject import BadRule, Subject, alert_groups  # noqa: E402  # the same
 from candy_core.testing.rule_backend.writing import WritingSuite  # noqa: E402  # the same
@@ -126,5 +126,5 @@ from candy_core.testing.rule_backend.writing import WritingSuite  # noqa: E402  
 __all__ = ["BadRule", "Opened", "RuleBackendSuite", "Subject", "alert_groups", "opening"]
 
 
-class RuleBackendSuite(ReadingSuite, WritingSuite, ConductSuite):
-    """What every :class:`~candy_core.ports.rule_backend.RuleBackend` must do."""
+class RuleBackendSuite(ReadingSuite, WritingSuite, BehaviorSuite):
+    """Everything that a :class:`~candy_core.ports.rule_backend.RuleBackend` must do."""

@@ -1,4 +1,4 @@
-"""What the author of a plugin tells the suite: the backend under test, and how to go behind its back."""
+"""What the author of a plugin gives to the suite: the backend under test, and ways to change its objects directly."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from candy_core.model.task import Json
 from candy_core.ports.rule_backend import RuleBackendSpec
 
 Groups = tuple[Mapping[str, Json], ...]
-Behind = Callable[[RuleRef, Groups], Awaitable[None]]
+DirectWrite = Callable[[RuleRef, Groups], Awaitable[None]]
 
 
 def alert_groups(number: int) -> Groups:
-    """One group with one alert, another for every number, as most backends take it."""
+    """One group with one alert, different for every number, in a form that most backends accept."""
     alert: dict[str, Json] = {
         "alert": "Suite",
         "expr": f"up > {number}",
@@ -28,7 +28,7 @@ def alert_groups(number: int) -> Groups:
 
 @frozen(kw_only=True)
 class BadRule:
-    """Groups that ``validate`` finds something wrong with, and a path at which it says so."""
+    """Invalid groups, and the path of a problem that ``validate`` finds in them."""
 
     groups: Groups
     path: str
@@ -38,16 +38,16 @@ class BadRule:
 class Subject:
     """A backend under test.
 
-    ``settings`` are its plugin's, as the configuration file would have them, ``credentials`` what it may look up.
-    ``groups`` gives valid groups, canonical and different for every number. ``namespaces`` are two that the suite may
-    write to; it uses names of its own, and removes what it has made.
+    ``settings`` are the plugin's section of a configuration, ``credentials`` the secrets that it may look up.
+    ``groups`` returns valid, canonical groups, different for every number. The suite writes to both ``namespaces``,
+    under unique names, and deletes what it has created.
 
-    ``foreign`` writes an object that the agent does not manage, ``ref.name`` being the *object's* name. ``change``
-    gives an object of the agent's other groups, behind its back. ``own`` makes somebody else the owner of an object's
-    groups, so that a write of the agent's is a ``FieldConflict``; ``owner`` is how the error calls them.
+    ``foreign`` writes an object that the agent does not manage; ``ref.name`` is the name of the *object*. ``change``
+    changes the groups of a managed object directly. ``own`` gives an object's groups to another owner, so that a write
+    of the agent raises ``FieldConflict``; ``owner`` is that owner's name in the error.
 
-    ``bad`` are rules that it refuses, ``unreachable`` settings with which its other side cannot be had, ``secrets``
-    every secret text within settings and credentials. ``seconds`` is what a call may take, a cancelled one too.
+    ``bad`` are rules that the backend rejects, ``unreachable`` settings with which its server is unreachable,
+    ``secrets`` every secret text in settings and credentials. A call, canceled or not, may take ``seconds``.
     """
 
     plugin: str
@@ -56,8 +56,8 @@ class Subject:
     credentials: Mapping[str, str] = field(factory=dict, repr=False)
     namespaces: tuple[str, str] = ("monitoring", "default")
     groups: Callable[[int], Groups] = alert_groups
-    foreign: Behind
-    change: Behind
+    foreign: DirectWrite
+    change: DirectWrite
     own: Callable[[RuleRef], Awaitable[None]] | None = None
     owner: str = ""
     bad: Sequence[BadRule] = ()
@@ -66,8 +66,8 @@ class Subject:
     names: Sequence[str] = Factory(
         lambda: ("HighCPUUsage", "high cpu", "CPU使用率过高", "up.down", "-", "a/b", "..", "x" * 253, "é%20?&=#")
     )
-    """Names of rules that it must be able to keep, each beside the others."""
-    meeting: tuple[str, str] = ("HighCPUUsage", "High CPU usage")
-    """Two names that lead, or might lead, to one object."""
+    """Names of rules that it must be able to store at the same time."""
+    colliding_names: tuple[str, str] = ("HighCPUUsage", "High CPU usage")
+    """Two names that lead, or might lead, to the same object."""
     racers: int = 6
     seconds: float = 30.0

@@ -129,7 +129,7 @@ class LifecycleSuite(StoreSuite):
         await opened.advance(60)
         assert await opened.store.claim_ending("another", lease=30, wait=0) is not None
 
-    async def test_a_cancelled_task_that_waits_is_not_given_out_to_run(self, store: TaskStore) -> None:
+    async def test_a_canceled_task_that_waits_is_not_given_out_to_run(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         await store.cancel(task.task_id, "stop")

@@ -64,10 +64,10 @@ class QueueSuite(StoreSuite):
             await store.submit(new_task(size=small))
 
     async def test_a_task_that_has_ended_is_counted_as_neither_pending_nor_running(self, store: TaskStore) -> None:
-        for cancelled in (False, True):
+        for canceled in (False, True):
             task = new_task()
             await store.submit(task)
-            if cancelled:
+            if canceled:
                 await store.cancel(task.task_id, "stop")
                 await store.finish(task.task_id, ending(status=TaskStatus.CANCELED))
             else:

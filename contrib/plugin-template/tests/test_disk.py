@@ -18,13 +18,13 @@ class TestDisk(ExecutorSuite):
             spec=spec,
             settings={"paths": "/,/no/such/path"},
             ordinary=[
-                Case(params={"path": "/"}, told="Path: /\nUsed: [0-9]+ of [0-9]+ bytes"),
+                Case(params={"path": "/"}, matches="Path: /\nUsed: [0-9]+ of [0-9]+ bytes"),
                 Case(params={"path": "/", "threshold": "100"}),
                 Case(params={"path": "/", "threshold": ">=0"}, reason="threshold_exceeded"),
                 Case(params={"path": "/", "threshold": 100, "critical": ">=0"}, reason="threshold_exceeded"),
             ],
             failures=[
-                Case(params={"path": "/etc"}, reason="not_allowed", told="plugins.disk.paths"),
+                Case(params={"path": "/etc"}, reason="not_allowed", matches="plugins.disk.paths"),
                 Case(params={"path": "/no/such/path"}, reason="unreachable"),
                 Case(params={"path": "/", "threshold": "much"}, reason="bad_params"),
                 Case(params={}, reason="bad_params"),

@@ -6,7 +6,7 @@ import pytest
 
 from candy_bash import plugin
 from candy_core import Json, Reason
-from candy_core.testing.executor import Case, ExecutorSuite, Flood, Subject
+from candy_core.testing.executor import Case, ExecutorSuite, Oversized, Subject
 
 ALL = 100_000_000
 CUT = f"{ALL - 16 * 1024} more were not kept"
@@ -33,7 +33,7 @@ class TestBash(ExecutorSuite):
             failures=[
                 Case(params={}, reason=Reason.BAD_PARAMS),
                 Case(params=runs("echo 7", template="uptime"), reason=Reason.BAD_PARAMS),
-                Case(params={"template": "nothing"}, reason=Reason.BAD_PARAMS, told="uptime"),
+                Case(params={"template": "nothing"}, reason=Reason.BAD_PARAMS, matches="uptime"),
                 Case(params={"template": "disk_usage", "args": {"path": "/../etc"}}, reason=Reason.BAD_PARAMS),
                 Case(params=runs("exit 3"), reason=Reason.EXIT_CODE),
                 Case(params=runs("nothing-of-that-name"), reason=Reason.EXIT_CODE),
@@ -45,16 +45,16 @@ class TestBash(ExecutorSuite):
                 runs("setsid nohup sleep 600 & sleep 600"),
                 runs("(env -i setsid sh -c 'sleep 600 & sleep 600' &); sleep 600"),
             ],
-            floods=[
-                Flood(params=runs(f"head -c {ALL} /dev/zero"), seconds=30.0, told=CUT),
-                Flood(params=runs(f"head -c {ALL} /dev/urandom"), seconds=30.0, told="were not kept"),
-                Flood(
+            oversized=[
+                Oversized(params=runs(f"head -c {ALL} /dev/zero"), seconds=30.0, matches=CUT),
+                Oversized(params=runs(f"head -c {ALL} /dev/urandom"), seconds=30.0, matches="were not kept"),
+                Oversized(
                     params=runs(f"head -c {ALL} /dev/zero >&2; exit 1"),
                     seconds=30.0,
                     reason=Reason.EXIT_CODE,
-                    told=CUT,
+                    matches=CUT,
                 ),
-                Flood(params=runs("exec cat /dev/zero"), reason=Reason.TIMEOUT, seconds=2.0),
+                Oversized(params=runs("exec cat /dev/zero"), reason=Reason.TIMEOUT, seconds=2.0),
             ],
             numbered=lambda number: Case(params=runs(f"echo {number}"), value=str(number)),
             may_block=[("candy_bash/launch.py", "_fork")],  # from fork to exec, as long as asyncio blocks too

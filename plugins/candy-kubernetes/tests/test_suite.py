@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from candy_core import Json, Reason
-from candy_core.testing.executor import Case, ExecutorSuite, Flood, Subject
+from candy_core.testing.executor import Case, ExecutorSuite, Oversized, Subject
 from candy_kubernetes import plugin
 from candy_testbed import KubeCluster
 from candy_testbed.kubernetes_plugin import Objects
@@ -60,7 +60,7 @@ class TestKubernetes(ExecutorSuite):
                 Case(
                     params={**params_for(here), "label_selector": "a b c"},
                     reason=Reason.BAD_PARAMS,
-                    told="label_selector",
+                    matches="label_selector",
                 ),
                 Case(params=params_for("resets"), reason=Reason.UNREACHABLE),
                 Case(params=params_for("html"), reason=Reason.BAD_RESPONSE),
@@ -71,14 +71,14 @@ class TestKubernetes(ExecutorSuite):
                     Case(params=params_for(name), reason=Reason.BAD_RESPONSE)
                     for name in ("nonsense", "mangled", "deep")
                 ),
-                Case(params=params_for("not-served"), reason="kubernetes_not_served", told="pods"),
+                Case(params=params_for("not-served"), reason="kubernetes_not_served", matches="pods"),
             ],
             endless=[params_for(name) for name in ("hangs", "hangs-half-way", "trickles")],
-            floods=[
-                Flood(params=params_for(name), reason=Reason.TOO_LARGE)
+            oversized=[
+                Oversized(params=params_for(name), reason=Reason.TOO_LARGE)
                 for name in ("never-ends", "announces-a-gigabyte")
             ]
-            + [Flood(params=params_for("random-bytes"), reason=Reason.TOO_LARGE, told="4194304")],
+            + [Oversized(params=params_for("random-bytes"), reason=Reason.TOO_LARGE, matches="4194304")],
             numbered=numbered,
             many=MANY,
             secrets=[kube_cluster.token],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from candy_core.testing.executor import Case, ExecutorSuite, Flood, Process, Subject
+from candy_core.testing.executor import Case, ExecutorSuite, Oversized, Process, Subject
 from candy_ssh import plugin
 from candy_testbed import Sshd
 
@@ -58,9 +58,9 @@ class TestSsh(ExecutorSuite):
                 {**here, "command": "sleep 600"},
                 {**here, "command": "trap '' TERM; while :; do sleep 600; done"},
             ],
-            floods=[
-                Flood(params={**here, "command": "head -c 50000000 /dev/urandom"}, reason="ok", seconds=15),
-                Flood(params={**here, "command": "yes"}, reason="timeout", seconds=1.5),
+            oversized=[
+                Oversized(params={**here, "command": "head -c 50000000 /dev/urandom"}, reason="ok", seconds=15),
+                Oversized(params={**here, "command": "yes"}, reason="timeout", seconds=1.5),
             ],
             numbered=lambda number: Case(params={**here, "command": f"echo {number}"}, value=str(number)),
             secrets=[SECRET, key.splitlines()[2]],

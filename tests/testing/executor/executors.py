@@ -1,4 +1,4 @@
-"""An executor that does everything right, and what is needed to make it do one thing wrong."""
+"""An executor that does everything right, and what it takes to make it do one thing wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from attrs import frozen
 
 from candy_core import ExecutorSpec, Health, Item, ItemStatus, Json, Outcome, PluginContext, Reason, Run, Secret
-from candy_core.testing.executor import Case, Flood, Subject
+from candy_core.testing.executor import Case, Oversized, Subject
 
 TOKEN = "hunter2-hunter2"
-FLOOD = 40_000_000
-"""Bytes of a flood; twice of what is allowed here."""
+OVERSIZE = 40_000_000
+"""Bytes of an oversized output, twice what is allowed here."""
 
-Ask = Callable[[Item[Any], Run, PluginContext, Any], Awaitable[Outcome]]
+RunItem = Callable[[Item[Any], Run, PluginContext, Any], Awaitable[Outcome]]
 
 
 @frozen(kw_only=True)
@@ -42,21 +42,21 @@ def failed(reason: str, message: str = "it does not work") -> Outcome:
     return Outcome(status=ItemStatus.FAILED, reason=reason, message=message)
 
 
-async def ask_well(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
-    """What an item gets. ``do`` says which kind of item it is."""
-    run.logger.info("asked", params=item.params)
-    logging.getLogger("a library's own").warning("asked")
+async def run_well(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    """Run an item. ``do`` is the kind of item."""
+    run.logger.info("run", params=item.params)
+    logging.getLogger("a library's own").warning("run")
     if item.params.do == "fail":
         return failed(Reason.UNREACHABLE)
     if item.params.do == "wait":
         return await in_a_process("import time; time.sleep(60)")
-    if item.params.do == "flood":
-        return await in_a_process(f"import sys; sys.stdout.write('x' * {FLOOD})", context.limits.output)
+    if item.params.do == "oversized":
+        return await in_a_process(f"import sys; sys.stdout.write('x' * {OVERSIZE})", context.limits.output)
     return normal(item.params.text)
 
 
 async def in_a_process(code: str, limit: int = 1000) -> Outcome:
-    """What a Python program prints, as far as ``limit``."""
+    """The output of a Python program, up to ``limit`` bytes."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(
             sys.executable, "-S", "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env={}
@@ -74,38 +74,38 @@ async def in_a_process(code: str, limit: int = 1000) -> Outcome:
             process = await starting
         if process.returncode is None:
             process.kill()
-        # Only then does the transport close its pipe.
+        # The transport does not close its pipe by itself.
         process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way
         await process.wait()
 
 
-class One:
+class SingleExecutor:
     """An executor that runs one item at a time."""
 
-    def __init__(self, ask: Ask, context: PluginContext, settings: Any) -> None:
-        self.ask, self.context, self.settings = ask, context, settings
+    def __init__(self, run_item: RunItem, context: PluginContext, settings: Any) -> None:
+        self.run_item, self.context, self.settings = run_item, context, settings
 
     async def run(self, item: Item[Any], run: Run) -> Outcome:
-        return await self.ask(item, run, self.context, self.settings)
+        return await self.run_item(item, run, self.context, self.settings)
 
 
-class Several(One):
-    """One that runs many in one call."""
+class BatchingExecutor(SingleExecutor):
+    """An executor that runs many items in one call."""
 
     async def run_batch(self, items: Sequence[Item[Any]], run: Run) -> AsyncIterator[tuple[int, Outcome]]:
         for item in items:
-            yield item.index, await self.ask(item, run, self.context, self.settings)
+            yield item.index, await self.run_item(item, run, self.context, self.settings)
 
 
-def opening(executor: Callable[..., object], ask: Ask) -> Callable[[PluginContext, Any], Any]:
+def opening(executor: Callable[..., object], run_item: RunItem) -> Callable[[PluginContext, Any], Any]:
     @asynccontextmanager
     async def open_(context: PluginContext, settings: Any) -> AsyncIterator[Any]:
-        yield executor(ask, context, settings)
+        yield executor(run_item, context, settings)
 
     return open_
 
 
-async def well(executor: object) -> Health:
+async def healthy(executor: object) -> Health:
     return Health(ok=True)
 
 
@@ -117,15 +117,15 @@ def says(number: int) -> Case:
     return Case(params={"do": "say", "text": f"value {number}"}, value=f"value {number}")
 
 
-def subject(ask: Ask = ask_well, *, batch: bool = False, open_: Any = None, **changes: Any) -> Subject:
+def subject(run_item: RunItem = run_well, *, batch: bool = False, open_: Any = None, **changes: Any) -> Subject:
     """The well-behaved executor, with some fields of its spec or of its subject changed."""
-    executor = Several if batch else One
+    executor = BatchingExecutor if batch else SingleExecutor
     of_spec: dict[str, Any] = {
         "name": "echo",
         "params": Params,
         "settings": Settings,
-        "open": open_ or opening(executor, ask),
-        "check": well,
+        "open": open_ or opening(executor, run_item),
+        "check": healthy,
     }
     if batch:
         of_spec |= {"batch_key": batch_key, "max_batch": 7}
@@ -136,11 +136,13 @@ def subject(ask: Ask = ask_well, *, batch: bool = False, open_: Any = None, **ch
         "settings": {"greeting": "hello", "token": TOKEN},
         "ordinary": [Case(params={"text": "hello", "token": TOKEN}, value="hello")],
         "failures": [
-            Case(params={"do": "fail"}, reason=Reason.UNREACHABLE, told="does not work"),
+            Case(params={"do": "fail"}, reason=Reason.UNREACHABLE, matches="does not work"),
             Case(params={"speak": "up"}, reason=Reason.BAD_PARAMS),
         ],
         "endless": [waiting],
-        "floods": [Flood(params={"do": "flood"}, reason=Reason.TOO_LARGE, told="cut at", memory=FLOOD // 2)],
+        "oversized": [
+            Oversized(params={"do": "oversized"}, reason=Reason.TOO_LARGE, matches="cut at", memory=OVERSIZE // 2)
+        ],
         "numbered": says,
         "secrets": [TOKEN],
     }

@@ -1,4 +1,4 @@
-"""Nothing is found where there is nothing to be found."""
+"""A well-behaved executor passes the suite."""
 
 from __future__ import annotations
 

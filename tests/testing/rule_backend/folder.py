@@ -1,7 +1,7 @@
-"""A rule backend that keeps each rule as a YAML file in a folder, as somebody else would write it: a whole plugin.
+"""A complete plugin with a rule backend that keeps each rule as a YAML file in a folder.
 
-An object is ``<folder>/<namespace>/<object name>.yaml``; a file without ``managed: true`` is somebody else's. A
-version is a digest of the file. One lock makes each write a single step for everybody in this process.
+An object is ``<folder>/<namespace>/<object name>.yaml``. A file without ``managed: true`` is not managed. A version is
+a digest of the file. A lock makes each write atomic in this process.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ class FolderGroup:
 
 @frozen(kw_only=True)
 class FolderSettings:
-    """Where the files are. ``password`` is for nothing here; a real backend has one."""
+    """Where the files are. ``password`` is not used; a real backend would have one."""
 
     path: Path | None = None
     password: Secret = Factory(lambda: Secret(""))
 
 
 def object_name(name: str) -> str:
-    """The name of the object that a rule is kept in."""
+    """The name of a rule's object."""
     stem = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
     return stem if 0 < len(stem) < 200 else "rule-" + hashlib.sha256(name.encode()).hexdigest()[:8]
 
@@ -119,25 +119,25 @@ class FolderBackend:
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
         async with self._lock:
             name = object_name(rule.ref.name)
-            there = await asyncio.to_thread(self._read, rule.ref.namespace, name)
-            if isinstance(expect, Absent) and there is not None:
-                raise Exists(f"The object {name} is there already.")
-            if there is not None or isinstance(expect, Version):
-                _check(there, rule.ref, expect)
-            if there is not None and "frozen-by" in there.rule.annotations:
-                raise FieldConflict(f"groups: kept by {there.rule.annotations['frozen-by']}.")
+            current = await asyncio.to_thread(self._read, rule.ref.namespace, name)
+            if isinstance(expect, Absent) and current is not None:
+                raise Exists(f"The object {name} exists.")
+            if current is not None or isinstance(expect, Version):
+                _check(current, rule.ref, expect)
+            if current is not None and "frozen-by" in current.rule.annotations:
+                raise FieldConflict(f"groups: owned by {current.rule.annotations['frozen-by']}.")
             now = datetime.now(UTC)
             document = {
                 "managed": True,
                 "name": rule.ref.name,
-                "created": (there.created_at if there is not None and there.created_at else now).isoformat(),
+                "created": (current.created_at if current is not None and current.created_at else now).isoformat(),
                 "annotations": dict(rule.annotations),
                 "groups": [dict(group) for group in rule.groups],
             }
-            if there is None or there.rule != rule:
+            if current is None or current.rule != rule:
                 document["updated"] = now.isoformat()
             else:
-                document["updated"] = there.updated_at.isoformat() if there.updated_at else None
+                document["updated"] = current.updated_at.isoformat() if current.updated_at else None
             text = yaml.safe_dump(document, sort_keys=False)
             if not dry_run:
                 await asyncio.to_thread(self._write, rule.ref.namespace, name, text)
@@ -146,22 +146,22 @@ class FolderBackend:
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
         async with self._lock:
             name = object_name(ref.name)
-            there = _check(await asyncio.to_thread(self._read, ref.namespace, name), ref, expect)
+            current = _check(await asyncio.to_thread(self._read, ref.namespace, name), ref, expect)
             if not dry_run:
                 await asyncio.to_thread(self._path(ref.namespace, name).unlink)
-            return there
+            return current
 
     def _path(self, namespace: str, name: str) -> Path:
         return self._root / namespace / f"{name}.yaml"
 
     def _names(self, namespace: str | None) -> Sequence[tuple[str, str]]:
         if not self._root.is_dir():
-            raise BackendUnavailable("The folder is not there.")
+            raise BackendUnavailable("The folder does not exist.")
         return sorted((path.parent.name, path.stem) for path in self._root.glob(f"{namespace or '*'}/*.yaml"))
 
     def _read(self, namespace: str, name: str) -> StoredRule | None:
         if not self._root.is_dir():
-            raise BackendUnavailable("The folder is not there.")
+            raise BackendUnavailable("The folder does not exist.")
         try:
             text = self._path(namespace, name).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -193,19 +193,19 @@ class FolderBackend:
         )
 
 
-def _check(there: StoredRule | None, ref: RuleRef, expect: Expect) -> StoredRule:
-    """Whether an object that is to be changed is there, ours, and of the version that is meant."""
-    if there is None or isinstance(expect, Absent) or (there.managed and there.rule.ref != ref):
+def _check(current: StoredRule | None, ref: RuleRef, expect: Expect) -> StoredRule:
+    """Check that an object exists, is managed, and has the expected version."""
+    if current is None or isinstance(expect, Absent) or (current.managed and current.rule.ref != ref):
         raise NotFound(f"There is no rule {ref.name!r} in {ref.namespace}.")
-    if not there.managed:
-        raise NotManaged(f"The object {there.object_name} is somebody else's.")
-    if isinstance(expect, Version) and expect.version != there.version:
+    if not current.managed:
+        raise NotManaged(f"The object {current.object_name} is not managed by the agent.")
+    if isinstance(expect, Version) and expect.version != current.version:
         raise Stale(f"The rule {ref.name!r} has changed since it was read.")
-    return there
+    return current
 
 
-def _to_cursor(place: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode("/".join(place).encode()).decode()
+def _to_cursor(last: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode("/".join(last).encode()).decode()
 
 
 def _from_cursor(cursor: str | None) -> tuple[str, str]:
@@ -220,19 +220,19 @@ def _from_cursor(cursor: str | None) -> tuple[str, str]:
 
 @asynccontextmanager
 async def open_folder(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
-    """Nothing to connect to; a folder that is not there yet is found out about at each call."""
+    """Opens without I/O; each call checks whether the folder exists."""
     yield FolderBackend(settings.path or Path("/nonexistent"))
 
 
 @asynccontextmanager
 async def open_shelf(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
-    """The folder beside the other, with ``-shelf`` at the end of its name."""
+    """Another folder, with the suffix ``-shelf``."""
     path = settings.path or Path("/nonexistent")
     yield FolderBackend(path.with_name(f"{path.name}-shelf"))
 
 
 async def check_folder(backend: FolderBackend) -> Health:
-    """Whether the folder is there."""
+    """Whether the folder exists."""
     try:
         await backend.list(None, limit=1, cursor=None)
     except BackendUnavailable as error:
@@ -253,5 +253,5 @@ SPEC = RuleBackendSpec(
 
 @hookimpl
 def candy_rule_backends() -> Sequence[RuleBackendSpec[Any]]:
-    """One with a class for its groups, and one that takes whatever it is given."""
+    """One with a class for its groups, and one that accepts any groups."""
     return (SPEC, evolve(SPEC, name="shelf", open=open_shelf, aliases=(), wire_name=None, group=None))

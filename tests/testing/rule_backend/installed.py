@@ -1,4 +1,4 @@
-"""Plugins of these tests as real distributions: metadata in a folder on ``sys.path``."""
+"""Installs plugins of tests as a real distribution: metadata in a folder on ``sys.path``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def installed(site: Path, **plugins: str) -> Iterator[None]:
-    """Plugins by name, each with the module that its entry point names, for as long as the context is held."""
+    """Install plugins, by name and module of the entry point, while the context is open."""
     info = site / "candy_folder-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: candy-folder\nVersion: 1.0\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The example in the suite's documentation, run as it stands there."""
+"""The example in the suite's documentation runs as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from candy_core.testing import rule_backend
 
 
-def test_the_example_of_the_documentation_passes_every_test_that_it_gives_something_for(tmp_path: Path) -> None:
+def test_the_example_passes_every_test_that_it_has_the_fields_for(tmp_path: Path) -> None:
     assert rule_backend.__doc__ is not None
     found = re.search(r"::\n\n((?:    .*\n|\n)+)", rule_backend.__doc__)
     assert found is not None

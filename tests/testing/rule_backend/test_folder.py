@@ -1,4 +1,4 @@
-"""A backend of somebody else's passes the suite, through the entry point that it is announced with."""
+"""The backend of another plugin passes the suite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.testing.rule_backend import folder
 
 
 def folder_subject(path: Path) -> Subject:
-    """The folder backend, and how to go behind its back: the files are there for everybody."""
+    """The folder backend. The test changes its files directly."""
 
     def file(ref: RuleRef) -> Path:
         return path / ref.namespace / f"{folder.object_name(ref.name)}.yaml"

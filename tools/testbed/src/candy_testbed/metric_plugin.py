@@ -27,7 +27,7 @@ from candy_core import (
     params_reader,
 )
 from candy_core.testing.context import plugin_context
-from candy_core.testing.executor import Case, Flood, Subject
+from candy_core.testing.executor import Case, Oversized, Subject
 from candy_kit_promql import MetricExecutor, MetricParams
 from candy_testbed.hostile import BEHAVIOURS
 from candy_testbed.task_run import task_run
@@ -135,8 +135,10 @@ def subject(plugin: str, spec: MetricSpec, url: str, hostile: str, *, stretch: M
             Case(params=_of("repeats"), reason=Reason.BAD_RESPONSE),
         ],
         endless=[_of("hangs"), _of("hangs_half_way"), _of("trickles")],
-        floods=[Flood(params=_of(name), reason=Reason.TOO_LARGE) for name in ("never_ends", "announces_a_gigabyte")]
-        + [Flood(params=_of("random_bytes"), reason=Reason.TOO_LARGE, told="4194304")],
+        oversized=[
+            Oversized(params=_of(name), reason=Reason.TOO_LARGE) for name in ("never_ends", "announces_a_gigabyte")
+        ]
+        + [Oversized(params=_of("random_bytes"), reason=Reason.TOO_LARGE, matches="4194304")],
         numbered=lambda number: Case(params={"query": f"vector({number})"}, value=str(number)),
         secrets=[token],
     )

@@ -1,4 +1,4 @@
-"""Hears everything that a plugin says: structlog, logging, warnings, prints."""
+"""Captures everything that a plugin writes: structlog, logging, warnings, prints."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ import structlog
 from candy_core.ports.context import Logger
 
 
-class Witness:
-    """What was said, one text each."""
+class LogCapture:
+    """The captured texts."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, str]] = []
-        """Where it was said, and the text."""
+        self.texts: list[tuple[str, str]] = []
+        """Pairs of where a text was found, and the text."""
 
-    def note(self, where: str, text: str) -> None:
-        """Take down one text."""
-        self.heard.append((where, text))
+    def add(self, where: str, text: str) -> None:
+        """Add one text."""
+        self.texts.append((where, text))
 
-    def note_error(self, where: str, error: BaseException) -> None:
-        """Take down an exception as a log would show it: with its causes and its traceback."""
-        self.note(where, "".join(traceback.format_exception(error)) + repr(error))
+    def add_error(self, where: str, error: BaseException) -> None:
+        """Add an exception as a log would show it, with its causes and its traceback."""
+        self.add(where, "".join(traceback.format_exception(error)) + repr(error))
 
     def logger(self, name: str) -> Logger:
-        """A structlog logger of every level whose lines are taken down."""
+        """A structlog logger whose lines are captured at every level."""
         logger: Logger = structlog.wrap_logger(
             None,
             processors=[structlog.contextvars.merge_contextvars, self._structlog],
@@ -44,8 +44,8 @@ class Witness:
         return logger
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear what is said through module-level loggers, warnings and prints, too."""
+    def capture(self) -> Iterator[None]:
+        """Capture the output of module-level loggers, warnings and prints as well."""
         processors = structlog.get_config()["processors"]
         before, root = list(processors), logging.getLogger()
         handler, level = _Handler(self), root.level
@@ -66,27 +66,27 @@ class Witness:
             root.removeHandler(handler)
             root.setLevel(level)
             for each in warned:
-                self.note("a warning", str(each.message))
-            self.note("standard output", printed.getvalue())
+                self.add("a warning", str(each.message))
+            self.add("standard output", printed.getvalue())
 
     def _structlog(self, _: Any, method: str, event: MutableMapping[str, Any]) -> str:
         error = event.get("exc_info")
         if error:
-            self.note(f"the log ({method})", traceback.format_exc() if error is True else _formatted(error))
-        self.note(f"the log ({method})", f"{event!r} {event.get('event')}")
+            self.add(f"the log ({method})", traceback.format_exc() if error is True else _formatted(error))
+        self.add(f"the log ({method})", f"{event!r} {event.get('event')}")
         raise structlog.DropEvent
 
 
 class _Handler(logging.Handler):
-    def __init__(self, witness: Witness) -> None:
+    def __init__(self, log: LogCapture) -> None:
         super().__init__(logging.NOTSET)
-        self._witness = witness
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         where = f"the log of {record.name} ({record.levelname})"
-        self._witness.note(where, f"{record.getMessage()} {record.args!r}")
+        self._log.add(where, f"{record.getMessage()} {record.args!r}")
         if record.exc_info:
-            self._witness.note(where, _formatted(record.exc_info))
+            self._log.add(where, _formatted(record.exc_info))
 
 
 def _formatted(error: Any) -> str:
@@ -95,7 +95,7 @@ def _formatted(error: Any) -> str:
 
 
 def spellings(secret: str) -> dict[str, str]:
-    """The ways in which a secret may show, and what each is called."""
+    """The spellings in which a secret may appear, with a name for each."""
     raw = secret.encode("utf-8", "surrogatepass")
     return {
         json.dumps(secret)[1:-1]: "as JSON",
@@ -104,12 +104,12 @@ def spellings(secret: str) -> dict[str, str]:
         base64.b64encode(raw).decode().rstrip("="): "in base64",
         base64.urlsafe_b64encode(raw).decode().rstrip("="): "in base64",
         raw.hex(): "in hex",
-        secret: "as it is",  # last: where several are the same, it is this one
+        secret: "as it is",  # last, so that it wins if several are equal
     }
 
 
-def seen_in(text: str, secrets: Collection[str]) -> list[tuple[int, str]]:
-    """Which of the secrets are in the text: the place of each among them, and how it is spelled there."""
+def find_secrets(text: str, secrets: Collection[str]) -> list[tuple[int, str]]:
+    """The secrets that a text contains: the index of each, and how it is spelled."""
     return [
         (number, how)
         for number, secret in enumerate(secrets)

@@ -1,4 +1,4 @@
-"""Backends that do one thing wrong each, for every test of the suite at least one."""
+"""Backends with one fault each, at least one for every test of the suite."""
 
 from __future__ import annotations
 
@@ -18,37 +18,40 @@ from tests.testing.rule_backend.test_folder import folder_subject
 
 
 @frozen
-class Bad:
-    """``make`` gives a subject with a backend that fails ``test``, which then says ``says``."""
+class Faulty:
+    """``make`` returns a subject whose backend fails ``test`` with a message that matches ``says``."""
 
     test: str
     says: str
     make: Callable[[Path], Subject] = field(repr=False)
 
 
-BAD: list[Bad] = []
+FAULTY: list[Faulty] = []
 
 
-def served(subject: Subject, kind: type[FolderBackend]) -> Subject:
-    """The subject with another backend in the place of its own."""
+def with_backend(subject: Subject, kind: type[FolderBackend]) -> Subject:
+    """The subject with another backend."""
 
     @asynccontextmanager
-    async def open_bad(context: Any, settings: Any) -> Any:
+    async def open_faulty(context: Any, settings: Any) -> Any:
         backend = kind(settings.path or Path("/nonexistent"))
-        backend.context, backend.settings = context, settings  # type: ignore[attr-defined]  # for those that tell
+        backend.context, backend.settings = context, settings  # type: ignore[attr-defined]  # some leak them
         yield backend
 
-    return evolve(subject, spec=evolve(subject.spec, open=open_bad))
+    return evolve(subject, spec=evolve(subject.spec, open=open_faulty))
 
 
-def fails(test: str, says: str, **changes: object) -> Callable[[type[FolderBackend]], type[FolderBackend]]:
-    """A class that fails a test of the suite."""
+def fails(test: str, says: str, **changes: Any) -> Callable[[type[FolderBackend]], type[FolderBackend]]:
+    """Mark a class that fails a test of the suite."""
 
-    def note(kind: type[FolderBackend]) -> type[FolderBackend]:
-        BAD.append(Bad(f"test_{test}", says, lambda path: evolve(served(folder_subject(path), kind), **changes)))  # type: ignore[arg-type]  # by name
+    def mark(kind: type[FolderBackend]) -> type[FolderBackend]:
+        def make(path: Path) -> Subject:
+            return evolve(with_backend(folder_subject(path), kind), **changes)
+
+        FAULTY.append(Faulty(f"test_{test}", says, make))
         return kind
 
-    return note
+    return mark
 
 
 @fails("a_rule_reads_back_as_it_was_written", "without its annotations")
@@ -60,17 +63,17 @@ class Forgetful(FolderBackend):
 @fails("a_rule_reads_back_as_it_was_written", "in UTC")
 class Naive(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
-        return evolve(await super().get(ref), created_at=datetime(2026, 1, 1))  # that is what is wrong
+        return evolve(await super().get(ref), created_at=datetime(2026, 1, 1))  # the fault
 
 
-@fails("a_rule_reads_back_as_it_was_written", "another version")
+@fails("a_rule_reads_back_as_it_was_written", "different versions")
 class TwoVersions(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         stored = await super().get(ref)
         return evolve(stored, version=stored.version + "x")
 
 
-@fails("what_is_not_there_is_not_found", "KeyError")
+@fails("a_missing_rule_is_not_found", "KeyError")
 class Raw(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         try:
@@ -79,7 +82,7 @@ class Raw(FolderBackend):
             raise KeyError(ref.name) from None
 
 
-@fails("every_name_can_be_kept_and_comes_back", "came back as")
+@fails("every_name_can_be_stored_and_read_back", "came back as")
 class Lower(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         stored = await super().get(ref)
@@ -96,48 +99,48 @@ class Overwriting(FolderBackend):
         return await super().apply(rule, Anything(), dry_run=dry_run)
 
 
-fails("two_names_never_share_an_object", "the object has gone", meeting=("Suite A", "suite a"))(Overwriting)
-fails("what_is_there_cannot_be_made_again", "expected Exists")(Overwriting)
-fails("of_many_that_make_it_one_does", "expected one, and Exists")(Overwriting)
-fails("of_many_that_change_one_version_one_does", "expected one, and Stale")(Overwriting)
+fails("two_names_never_share_an_object", "the object is gone", colliding_names=("Suite A", "suite a"))(Overwriting)
+fails("an_existing_rule_cannot_be_created_again", "expected Exists")(Overwriting)
+fails("of_racing_creates_one_succeeds", "expected one, and Exists")(Overwriting)
+fails("of_racing_changes_of_one_version_one_succeeds", "expected one, and Stale")(Overwriting)
 fails("a_change_on_an_old_version_is_stale", "expected Stale")(Overwriting)
-fails("what_is_not_there_cannot_be_changed", "expected NotFound")(Overwriting)
-fails("a_field_that_somebody_else_owns_is_not_taken", "expected FieldConflict")(Overwriting)
-fails("somebody_elses_object_is_left_alone", "expected NotManaged")(Overwriting)
+fails("a_missing_rule_cannot_be_changed", "expected NotFound")(Overwriting)
+fails("a_field_of_another_owner_is_not_taken", "expected FieldConflict")(Overwriting)
+fails("an_unmanaged_object_is_not_changed", "expected NotManaged")(Overwriting)
 
 
-@fails("somebody_elses_object_is_read_and_not_managed", "as managed")
+@fails("an_unmanaged_object_is_read_as_such", "as managed")
 class Grasping(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         return evolve(await super().get(ref), managed=True)
 
 
-@fails("a_list_has_every_rule_once_on_whatever_pages", "pages of 1")
+@fails("a_list_has_every_rule_once_whatever_the_page_size", "pages of 1")
 class OffByOne(FolderBackend):
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         page = await super().list(namespace, limit=limit, cursor=cursor)
         return page if cursor is None else evolve(page, rules=page.rules[1:])
 
 
-@fails("a_list_has_every_rule_once_on_whatever_pages", "never ends")
+@fails("a_list_has_every_rule_once_whatever_the_page_size", "never ends")
 class Endless(FolderBackend):
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         return evolve(await super().list(namespace, limit=limit, cursor=None), next_cursor="again")
 
 
-@fails("a_list_keeps_to_its_namespace", "rules of other namespaces")
+@fails("a_list_has_only_its_namespace", "rules of other namespaces")
 class Everywhere(FolderBackend):
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         return await super().list(None, limit=limit, cursor=cursor)
 
 
-@fails("a_cursor_that_is_none_is_refused", "it gave RulePage")
+@fails("an_invalid_cursor_is_rejected", "it returned RulePage")
 class Trusting(FolderBackend):
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         return await super().list(namespace, limit=limit, cursor=None)
 
 
-@fails("a_change_behind_its_back_is_seen", "read the object each time")
+@fails("a_change_by_others_is_seen", "read the object each time")
 class Remembering(FolderBackend):
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> Any:
         self.last = await super().apply(rule, expect, dry_run=dry_run)
@@ -147,53 +150,53 @@ class Remembering(FolderBackend):
         return self.last
 
 
-@fails("anything_makes_and_replaces", "There is no rule")
+@fails("anything_creates_and_replaces", "There is no rule")
 class Narrow(FolderBackend):
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> Any:
         return await super().apply(rule, Version("1") if isinstance(expect, Anything) else expect, dry_run=dry_run)
 
 
-@fails("a_change_takes_away_what_it_does_not_name", "replace, and do not merge")
+@fails("a_change_removes_what_it_does_not_name", "replace them, do not merge")
 class Merging(FolderBackend):
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> Any:
-        there = await asyncio.to_thread(self._read, rule.ref.namespace, object_name(rule.ref.name))
-        kept: Mapping[str, str] = there.rule.annotations if there is not None else {}
+        stored = await asyncio.to_thread(self._read, rule.ref.namespace, object_name(rule.ref.name))
+        kept: Mapping[str, str] = stored.rule.annotations if stored is not None else {}
         return await super().apply(evolve(rule, annotations={**kept, **rule.annotations}), expect, dry_run=dry_run)
 
 
-@fails("a_delete_gives_what_was_there", "expected NotFound to be raised")
+@fails("a_delete_returns_the_rule", "expected NotFound to be raised")
 class Idle(FolderBackend):
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> Any:
         return await super().delete(ref, expect, dry_run=True)
 
 
 @fails("a_delete_of_an_old_version_is_stale", "expected Stale")
-@fails("a_dry_run_raises_what_the_real_one_would", "expected Stale")
+@fails("a_dry_run_raises_the_same_errors", "expected Stale")
 class Careless(FolderBackend):
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> Any:
         return await super().delete(ref, Anything(), dry_run=dry_run)
 
 
-@fails("of_many_that_delete_it_one_does", "succeeded; expected one")
+@fails("of_racing_deletes_one_succeeds", "succeeded; expected one")
 class Generous(FolderBackend):
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> Any:
-        there = await self.get(ref)
+        stored = await self.get(ref)
         self._path(ref.namespace, object_name(ref.name)).unlink(missing_ok=True)
-        return there
+        return stored
 
 
-@fails("a_dry_run_writes_nothing_and_says_what_would_be", "after a dry run")
+@fails("a_dry_run_writes_nothing_and_returns_the_result", "after a dry run")
 class Wet(FolderBackend):
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> Any:
         return await super().apply(rule, expect, dry_run=False)
 
 
-@fails("the_announcement_is_whole", "without the method validate")
+@fails("the_core_accepts_the_announcement", "without the method validate")
 class Half(FolderBackend):
-    validate = None  # type: ignore[assignment]  # that is what is wrong
+    validate = None  # type: ignore[assignment]  # the fault
 
 
-@fails("it_opens_without_settings_and_says_what_it_lacks", "FileNotFoundError")
+@fails("it_opens_without_settings_and_names_what_is_missing", "FileNotFoundError")
 class Blunt(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         if not self._root.is_dir():
@@ -201,35 +204,35 @@ class Blunt(FolderBackend):
         return await super().get(ref)
 
 
-@fails("a_good_rule_has_no_problems_and_is_not_written", "finds something wrong")
+@fails("a_valid_rule_has_no_problems_and_is_not_written", "finds problems")
 class Pedant(FolderBackend):
     async def validate(self, rule: Rule) -> Sequence[Problem]:
         return [Problem("$.groups[0].name", "is not beautiful")]
 
 
-@fails("every_problem_is_found_at_its_place", "says nothing at")
+@fails("every_problem_is_found_at_its_path", "finds no problem at")
 class Blind(FolderBackend):
     async def validate(self, rule: Rule) -> Sequence[Problem]:
         return []
 
 
-@fails("a_cancelled_call_leaves_nothing_of_it_running", "still run")
+@fails("a_canceled_call_leaves_nothing_of_it_running", "still run")
 class Littering(FolderBackend):
     async def get(self, ref: RuleRef) -> Any:
         self.left = asyncio.create_task(asyncio.sleep(5))
         return await super().get(ref)
 
 
-@fails("a_cancelled_call_leaves_nothing_of_it_running", "let the cancellation through")
+@fails("a_canceled_call_leaves_nothing_of_it_running", "let the cancellation through")
 class Stubborn(FolderBackend):
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> Any:
         try:
             return await super().delete(ref, expect, dry_run=dry_run)
         except asyncio.CancelledError:
-            raise ValueError("I would rather not") from None
+            raise ValueError("not canceled") from None
 
 
-@fails("when_its_other_side_is_away_it_says_so", "it gave RulePage")
+@fails("an_unreachable_server_is_reported", "it returned RulePage")
 class Hopeful(FolderBackend):
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
         try:
@@ -238,21 +241,21 @@ class Hopeful(FolderBackend):
             return RulePage(rules=())
 
 
-@fails("no_secret_is_logged_or_told", "is seen in the log")
+@fails("no_secret_is_logged_or_returned", "appears in the log")
 class Talkative(FolderBackend):
     context: Any
     settings: Any
 
     async def get(self, ref: RuleRef) -> Any:
-        self.context.logger.debug("asking", password=self.settings.password.reveal())
+        self.context.logger.debug("reading", password=self.settings.password.reveal())
         return await super().get(ref)
 
 
-@fails("no_secret_is_logged_or_told", "is seen in an error")
+@fails("no_secret_is_logged_or_returned", "appears in an error")
 class Honest(FolderBackend):
     settings: Any
 
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> Any:
         if isinstance(expect, Absent):
-            raise BackendUnavailable(f"the password {self.settings.password.reveal()} was not taken")
+            raise BackendUnavailable(f"the password {self.settings.password.reveal()} was rejected")
         return await super().apply(rule, expect, dry_run=dry_run)

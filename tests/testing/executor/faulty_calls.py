@@ -1,4 +1,4 @@
-"""What a bad executor does when it is asked: each does one thing wrong."""
+"""What faulty executors do with an item: each does one thing wrong."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from typing import Any
 import structlog
 
 from candy_core import Item, ItemStatus, Outcome, PluginContext, Reason, Run
-from tests.testing.executor.executors import FLOOD, TOKEN, Ask, ask_well, failed, in_a_process, normal
+from tests.testing.executor.executors import OVERSIZE, TOKEN, RunItem, failed, in_a_process, normal, run_well
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(30)"]
 
-mess = contextlib.ExitStack()
-"""What a bad executor left, to be put in order after its test."""
+cleanup = contextlib.ExitStack()
+"""Removes what a faulty executor left, after its test."""
 
 
-def when(do: str, instead: Ask | Callable[[], object]) -> Ask:
-    """The well-behaved one, but for items of one kind. ``instead`` takes what ``ask`` takes, or nothing."""
+def when(do: str, replacement: RunItem | Callable[[], object]) -> RunItem:
+    """The well-behaved executor with another function, with or without parameters, for one kind of items."""
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         if item.params.do != do:
-            return await ask_well(item, run, context, settings)
-        ask_instead: Any = instead
-        found: Any = ask_instead(*(item, run, context, settings)[: ask_instead.__code__.co_argcount])
+            return await run_well(item, run, context, settings)
+        function: Any = replacement
+        found: Any = function(*(item, run, context, settings)[: function.__code__.co_argcount])
         if isinstance(found, Awaitable):
             found = await found
         outcome: Outcome = found
         return outcome
 
-    return ask
+    return run_item
 
 
 def raises(error: BaseException) -> Callable[[], Outcome]:
-    def ask() -> Outcome:
+    def run_item() -> Outcome:
         raise error
 
-    return ask
+    return run_item
 
 
 def gives(outcome: object) -> Callable[[], object]:
     return lambda: outcome
 
 
-# What leaves something behind.
+# Leaks.
 
 
 async def leaves_a_socket() -> Outcome:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    mess.callback(sock.close)
+    cleanup.callback(sock.close)
     await asyncio.sleep(0.01)
     return normal("hello")
 
@@ -79,7 +79,7 @@ async def leaves_a_socket_and_waits() -> Outcome:
 
 async def leaves_a_task() -> Outcome:
     task = asyncio.create_task(asyncio.sleep(30))
-    mess.callback(task.cancel)
+    cleanup.callback(task.cancel)
     return normal("hello")
 
 
@@ -92,13 +92,13 @@ async def leaves_a_task_and_waits() -> Outcome:
 async def leaves_a_thread() -> Outcome:
     gone = threading.Event()
     threading.Thread(target=gone.wait, name="left-alone", daemon=True).start()
-    mess.callback(gone.set)
+    cleanup.callback(gone.set)
     return normal("hello")
 
 
 async def leaves_a_busy_worker() -> Outcome:
     gone = threading.Event()
-    mess.callback(gone.set)
+    cleanup.callback(gone.set)
     await asyncio.to_thread(gone.wait, 10)
     raise AssertionError("unreachable")
 
@@ -122,14 +122,14 @@ async def leaves_a_process() -> Outcome:
 
 
 async def leaves_a_daemon() -> Outcome:
-    """Kills what it started, and not what that has started in a session of its own."""
+    """Kills its child, but not the child of the child, which has its own session."""
     code = f"import subprocess, time; p = subprocess.Popen({SLEEP!r}, start_new_session=True); print(p.pid, flush=True)"
     command = [sys.executable, "-S", "-c", f"{code}; time.sleep(30)"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220  # a bad one blocks, too
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220  # a faulty executor may block
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     process.stdout.close()
-    mess.callback(_reap, pid)
+    cleanup.callback(_reap, pid)
     try:
         await asyncio.Event().wait()
     finally:
@@ -140,8 +140,8 @@ async def leaves_a_daemon() -> Outcome:
 
 def sleeping() -> subprocess.Popen[bytes]:
     process = subprocess.Popen(SLEEP)
-    mess.callback(process.wait)
-    mess.callback(process.kill)
+    cleanup.callback(process.wait)
+    cleanup.callback(process.kill)
     return process
 
 
@@ -154,7 +154,7 @@ def _reap(pid: int) -> None:
 
 async def leaves_a_zombie() -> Outcome:
     process = subprocess.Popen([sys.executable, "-S", "-c", ""])  # noqa: ASYNC220  # the same
-    mess.callback(process.wait)
+    cleanup.callback(process.wait)
     return normal("hello")
 
 
@@ -172,14 +172,14 @@ async def starts_a_process_and_remembers_it_late() -> Outcome:
 
 async def forgets_an_error() -> Outcome:
     async def fails() -> None:
-        raise ValueError("nobody looks at this")
+        raise ValueError("never retrieved")
 
     asyncio.create_task(fails())  # noqa: RUF006  # that is what is wrong with it
     await asyncio.sleep(0.01)
     return normal("hello")
 
 
-# What does not end.
+# Calls that do not end.
 
 
 async def ends_late() -> Outcome:
@@ -192,7 +192,7 @@ async def ends_late() -> Outcome:
 
 async def never_ends() -> Outcome:
     go_on = [True]
-    mess.callback(go_on.clear)
+    cleanup.callback(go_on.clear)
     while go_on:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.05)
@@ -212,10 +212,10 @@ async def raises_when_cancelled() -> Outcome:
     raise AssertionError("unreachable")
 
 
-def cleans_up_in_turn() -> Ask:
+def cleans_up_in_turn() -> RunItem:
     lock = asyncio.Lock()
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         try:
             await asyncio.Event().wait()
         finally:
@@ -223,58 +223,58 @@ def cleans_up_in_turn() -> Ask:
                 await asyncio.sleep(0.1)
         raise AssertionError("unreachable")
 
-    return when("wait", ask)
+    return when("wait", run_item)
 
 
-# What mixes items up.
+# Mixed-up items.
 
 
-def keeps_the_last() -> Ask:
+def keeps_the_last() -> RunItem:
     last = [""]
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         if item.params.do != "say":
-            return await ask_well(item, run, context, settings)
+            return await run_well(item, run, context, settings)
         last[0] = item.params.text
         await asyncio.sleep(0.01)
         return normal(last[0])
 
-    return ask
+    return run_item
 
 
-def takes_turns() -> Ask:
+def takes_turns() -> RunItem:
     lock = asyncio.Lock()
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         async with lock:
-            return await ask_well(item, run, context, settings)
+            return await run_well(item, run, context, settings)
 
-    return ask
+    return run_item
 
 
-def breaks_at_a_failure() -> Ask:
+def breaks_at_a_failure() -> RunItem:
     broken: list[bool] = []
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         if item.params.do == "fail":
             broken.append(True)
         return failed(Reason.UNREACHABLE, "it does not work any more") if broken else normal(item.params.text)
 
-    return ask
+    return run_item
 
 
-# What is too much.
+# Oversized output.
 
 
 async def reads_it_all(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-S", "-c", f"import sys; sys.stdout.write('x' * {FLOOD})", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-S", "-c", f"import sys; sys.stdout.write('x' * {OVERSIZE})", stdout=asyncio.subprocess.PIPE
     )
     await process.communicate()
     return failed(Reason.TOO_LARGE, "cut at some bytes")
 
 
-async def tells_it_all(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+async def returns_it_all(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
     return Outcome(status=ItemStatus.FAILED, reason=Reason.TOO_LARGE, message="cut at", details="x" * 1_000_000)
 
 
@@ -283,12 +283,12 @@ async def goes_on_reading(item: Item[Any], run: Run, context: PluginContext, set
     return normal("")
 
 
-async def leaves_what_floods(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+async def leaves_a_process_and_fails(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
     sleeping()
     return failed(Reason.TOO_LARGE, "cut at some bytes")
 
 
-# What blocks.
+# Blocking calls.
 
 
 async def sleeps_and_fails() -> Outcome:
@@ -318,53 +318,53 @@ async def computes(item: Item[Any], run: Run, context: PluginContext, settings: 
     return normal(item.params.text)
 
 
-# What tells secrets.
+# Secrets.
 
 
-def tells(how: Callable[[Run, PluginContext], object]) -> Ask:
-    """Say the token somewhere, and then do what is right."""
+def leaks(how: Callable[[Run, PluginContext], object]) -> RunItem:
+    """Leak the token, and then run the item well."""
 
-    async def ask(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
+    async def run_item(item: Item[Any], run: Run, context: PluginContext, settings: Any) -> Outcome:
         how(run, context)
-        return await ask_well(item, run, context, settings)
+        return await run_well(item, run, context, settings)
 
-    return ask
+    return run_item
 
 
 def logs_an_exception(run: Run, context: PluginContext) -> None:
     try:
         raise ValueError(TOKEN)
     except ValueError:
-        logging.getLogger("somebody").exception("it went wrong")
+        logging.getLogger("library").exception("it went wrong")
 
 
-TELLING: dict[str, tuple[Callable[[Run, PluginContext], object], str]] = {
-    "run.logger": (lambda run, context: run.logger.debug("asking", token=TOKEN), r"the log \(debug\), as it is"),
-    "context.logger": (lambda run, context: context.logger.info("asking %s", TOKEN), r"the log \(info\)"),
-    "structlog": (lambda run, context: structlog.get_logger().warning("asking", token=TOKEN), r"the log \(warning\)"),
+LEAKS: dict[str, tuple[Callable[[Run, PluginContext], object], str]] = {
+    "run.logger": (lambda run, context: run.logger.debug("running", token=TOKEN), r"the log \(debug\), as it is"),
+    "context.logger": (lambda run, context: context.logger.info("running %s", TOKEN), r"the log \(info\)"),
+    "structlog": (lambda run, context: structlog.get_logger().warning("running", token=TOKEN), r"the log \(warning\)"),
     "logging": (
-        lambda run, context: logging.getLogger("somebody").debug("asking %s", TOKEN),
-        r"the log of somebody \(DEBUG\)",
+        lambda run, context: logging.getLogger("library").debug("running %s", TOKEN),
+        r"the log of library \(DEBUG\)",
     ),
-    "a logged exception": (logs_an_exception, r"the log of somebody \(ERROR\)"),
-    "a warning": (lambda run, context: warnings.warn(f"asking {TOKEN}", stacklevel=1), "a warning"),
+    "a logged exception": (logs_an_exception, r"the log of library \(ERROR\)"),
+    "a warning": (lambda run, context: warnings.warn(f"running {TOKEN}", stacklevel=1), "a warning"),
     "a print": (lambda run, context: print(TOKEN), "standard output"),
     "base64": (
-        lambda run, context: run.logger.info("asking", header=base64.b64encode(TOKEN.encode()).decode()),
+        lambda run, context: run.logger.info("running", header=base64.b64encode(TOKEN.encode()).decode()),
         r"the log \(info\), in base64",
     ),
 }
 
 
-async def tells_by_its_message() -> Outcome:
+async def leaks_in_its_message() -> Outcome:
     return failed(Reason.UNREACHABLE, f"it does not work with {TOKEN}")
 
 
-async def tells_a_process_by_its_arguments() -> Outcome:
+async def leaks_in_its_process_arguments() -> Outcome:
     return await in_a_process(f"import time; time.sleep(60)  # {TOKEN}")
 
 
-async def tells_a_process_by_its_environment() -> Outcome:
+async def leaks_in_its_process_environment() -> Outcome:
     process = await asyncio.create_subprocess_exec(*SLEEP, env={"TOKEN": TOKEN})
     try:
         await process.wait()
