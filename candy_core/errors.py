@@ -1,7 +1,7 @@
-"""What can go wrong, as kinds that a plugin may raise and the REST layer can name.
+"""The errors that plugins may raise and the REST API reports.
 
-Every kind carries the ``code`` of contract section 1, a stable machine word. The message is one sentence for
-people: who, where, what was expected, what to do. It never holds a secret, and never echoes a value that might be one.
+Each class has a ``code`` of contract section 1, which is stable and for machines. The message is one sentence for
+people: where, what was expected, what to do. It never contains a secret, nor a value that might be one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from attrs import frozen
 class Problem:
     """One thing wrong with an input.
 
-    ``path`` is a JSON path from the root of what was given (``$.items[0].timeout``), or the name of a setting;
-    ``message`` says what was expected there, without repeating the value.
+    ``path`` is a JSON path from the root of the input (``$.items[0].timeout``), or the name of a setting. ``message``
+    says what was expected there and does not repeat the value.
     """
 
     path: str
@@ -25,13 +25,13 @@ class Problem:
 
 
 class CandyError(Exception):
-    """The root of every error that is part of the agent's own vocabulary."""
+    """The base class of the agent's errors."""
 
     code: ClassVar[str] = "internal"
 
 
 class Invalid(CandyError):
-    """An input that does not have the shape or the values it must have; lists *every* problem found."""
+    """An input has the wrong shape or wrong values. ``problems`` has *every* problem that was found."""
 
     code = "invalid"
 
@@ -41,49 +41,49 @@ class Invalid(CandyError):
 
 
 class BadJson(CandyError):
-    """A text that is not JSON as contract section 1 draws its bounds."""
+    """A text is not JSON within the limits of contract section 1."""
 
     code = "bad_json"
 
 
 class Forbidden(CandyError):
-    """The caller is known and may not do this."""
+    """The caller is known, but lacks the right to do this."""
 
     code = "forbidden"
 
 
 class NotManaged(CandyError):
-    """An object that the agent does not own, and so does not touch (contract section 5)."""
+    """The agent does not manage the object, so it does not change it (contract section 5)."""
 
     code = "not_managed"
 
 
 class NotFound(CandyError):
-    """Nothing goes by that name here, or not any more."""
+    """There is nothing of that name, or no longer."""
 
     code = "not_found"
 
 
 class Conflict(CandyError):
-    """The request contradicts something that already holds."""
+    """The request contradicts the present state."""
 
     code = "conflict"
 
 
 class Exists(CandyError):
-    """An object of that name is already there."""
+    """An object of that name exists already."""
 
     code = "exists"
 
 
 class Stale(CandyError):
-    """The object has changed since the version that the caller had read."""
+    """The object has changed since the version that the caller read."""
 
     code = "stale"
 
 
 class FieldConflict(CandyError):
-    """Somebody else owns a field of the object; the message names the owner."""
+    """A field of the object has another owner, which the message names."""
 
     code = "field_conflict"
 
@@ -103,36 +103,36 @@ class Retriable(CandyError):
 
 
 class QueueFull(Retriable):
-    """The queue of tasks is at its bound; nothing was accepted."""
+    """The queue of tasks is full, and nothing was accepted."""
 
     code = "queue_full"
 
 
 class Draining(Retriable):
-    """The agent is on its way out and takes no new work."""
+    """The agent is shutting down and accepts no new work."""
 
     code = "draining"
 
 
 class Overloaded(Retriable):
-    """A store or an agent with no room for this right now."""
+    """A store or an agent has no capacity for this at the moment."""
 
     code = "overloaded"
 
 
 class BackendUnavailable(Retriable):
-    """A cluster, a CRD or a server that the request needs cannot be had."""
+    """A cluster, a CRD or a server that the request needs is unavailable."""
 
     code = "backend_unavailable"
 
 
 class NotConfigured(CandyError):
-    """A capability that lacks a setting it cannot work without; the message names the setting."""
+    """A required setting is missing. The message names it."""
 
     code = "not_configured"
 
 
 class SettingsError(CandyError):
-    """A configuration that cannot be used; one line that names the setting and what is allowed."""
+    """The configuration cannot be used. The message is one line with the setting and what is allowed."""
 
     code = "bad_settings"

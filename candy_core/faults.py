@@ -1,7 +1,7 @@
-"""Faults of plugins, told in one line.
+"""Describes faults of plugins in one line.
 
-A plugin is code that somebody else wrote: it may raise anything, ``SystemExit`` too, and its exception may refuse even
-to be turned into text. What is shown of one says its kind, its message and where it was raised, in one line.
+A plugin is foreign code: it may raise anything, even ``SystemExit``, and the exception's own ``__str__`` may raise as
+well. The description has the exception's class, its message and where it was raised.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import attrs
 from candy_core.model.secret import Secret
 
 MAX_LENGTH = 300
-_SHORTEST_SECRET = 4  # masking shorter ones would mask the words of the message
+_SHORTEST_SECRET = 4  # shorter ones may be part of ordinary words
 
 
 class PluginFault(Exception):
-    """One plugin cannot be used; the message says why, in one line."""
+    """A plugin cannot be used. The message says why in one line."""
 
 
 @contextmanager
 def guard(what: str) -> Iterator[None]:
     """Turn everything that a plugin raises into :class:`PluginFault`, except ``KeyboardInterrupt``.
 
-    ``what`` is what the plugin was asked to do: the start of the sentence ``… raised ValueError: …``.
+    ``what`` names the action of the plugin, at the start of the message ``… raised ValueError: …``.
     """
     try:
         yield
@@ -38,16 +38,16 @@ def guard(what: str) -> Iterator[None]:
 
 
 def describe(error: BaseException, *, hidden: Iterable[Secret] = ()) -> str:
-    """Kind, message and place of ``error`` in one line of at most about 300 characters, with ``hidden`` masked.
+    """The class, message and location of ``error`` in one line of about 300 characters, with ``hidden`` masked.
 
-    Of a group of exceptions the first is described and the others are counted.
+    In a group of exceptions the first is described and the others are counted.
     """
     found = list(leaves(error))
     first = found[0]
     message = mask(" ".join(_text_of(first).split()), hidden)
     if len(message) > MAX_LENGTH:
         message = message[: MAX_LENGTH - 1] + "…"
-    line = type(first).__name__ + (f": {message}" if message else "") + _place(first.__traceback__)
+    line = type(first).__name__ + (f": {message}" if message else "") + _location(first.__traceback__)
     return line if len(found) == 1 else f"{line} (and {len(found) - 1} more)"
 
 
@@ -55,13 +55,13 @@ def traceback_of(error: BaseException, *, hidden: Iterable[Secret] = ()) -> str:
     """The traceback as text for the log, with ``hidden`` masked."""
     try:
         text = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001  # an exception whose own text raises still gets a line
+    except Exception:  # noqa: BLE001  # the exception's own __str__ may raise
         text = describe(error)
     return mask(text, hidden)
 
 
 def mask(text: str, hidden: Iterable[Secret]) -> str:
-    """``text`` without the secrets."""
+    """``text`` with the secrets masked."""
     for secret in hidden:
         if len(secret.reveal()) >= _SHORTEST_SECRET:
             text = text.replace(secret.reveal(), Secret.MASK)
@@ -69,7 +69,7 @@ def mask(text: str, hidden: Iterable[Secret]) -> str:
 
 
 def secrets_of(settings: object) -> tuple[Secret, ...]:
-    """Every :class:`Secret` in a record, in its records, lists and mappings too."""
+    """Every :class:`Secret` in a record, including nested records, lists and mappings."""
     if isinstance(settings, Secret):
         return (settings,)
     inner: Iterable[object] = ()
@@ -83,7 +83,7 @@ def secrets_of(settings: object) -> tuple[Secret, ...]:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions of a group, however deep; of any other exception itself."""
+    """The exceptions of a group at any depth, or the exception itself."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -94,12 +94,12 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  # a plugin's __str__ may raise too
+    except Exception:  # noqa: BLE001  # a plugin's __str__ may raise
         return "(its message cannot be read)"
 
 
-def _place(trace: TracebackType | None) -> str:
-    """Where it was raised, as module and line: paths of the machine are nobody's business."""
+def _location(trace: TracebackType | None) -> str:
+    """Where it was raised, as module and line, since paths would reveal details of the machine."""
     if trace is None:
         return ""
     while trace.tb_next is not None:

@@ -1,3 +1,3 @@
-"""The core's version: the one place that says it, checked against the distribution's metadata by a test."""
+"""The core's version. A test checks it against the distribution's metadata."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""The one place that turns JSON into records and back.
+"""Converts JSON to records and back.
 
-``loads`` and ``dumps`` are JSON text and JSON values; ``Reader`` makes records of values and ``to_json`` values of
-records. The defaults of the libraries underneath are too kind for instructions from outside (contract section 1); what
-this package closes, it closes with a test each.
+``loads`` and ``dumps`` convert between JSON text and values, ``Reader`` and ``to_json`` between values and records. The
+defaults of the libraries below are too lenient for input from outside (contract section 1). This package is strict
+instead, with a test for each case.
 """
 
 from candy_core.codec.problems import Mismatch, join

@@ -1,4 +1,4 @@
-"""The bounds that a field's ``Annotated[..., Meta(...)]`` sets."""
+"""Checks the limits of a field with ``Annotated[..., Meta(...)]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from candy_core.codec.problems import Mismatch
 
 
 def check(value: Any, meta: Meta) -> None:
-    """Raises :class:`Mismatch`, which names the bounds and not the value."""
+    """Raise :class:`Mismatch` if ``value`` is outside of the limits. The message has the limits and not the value."""
     if meta.ge is not None and value < meta.ge:
         raise Mismatch(f"expected at least {_figure(meta.ge)}{_most(meta)}")
     if meta.gt is not None and value <= meta.gt:
@@ -31,7 +31,7 @@ def check(value: Any, meta: Meta) -> None:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.replace("$", r"\Z"))  # Python's $ would let a line feed stand at the end
+    return re.compile(pattern.replace("$", r"\Z"))  # in Python $ also matches before a trailing line feed
 
 
 def _unit(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Which kind of type an annotation is, as the reader tells them apart."""
+"""The kinds of type annotations that the reader distinguishes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ SEQUENCES: Mapping[Any, Callable[[Iterable[Any]], Collection[Any]]] = {
     Iterable: tuple,
     Set: frozenset,
 }
-"""Kinds of list, and what each is made into. Left to themselves they would take a string apart into its letters."""
+"""List types, and the constructor of each. By default cattrs would split a string into its characters."""
 
 
 def key_of(attribute: attrs.Attribute[Any]) -> str:
-    """The JSON key of a field: its alias, and ``for`` for a field ``for_``, since Python keeps that word for itself."""
+    """The JSON key of a field: its alias, or ``for`` for a field ``for_``, since ``for`` is a keyword in Python."""
     bare = attribute.name.removesuffix("_")
     return bare if iskeyword(bare) else attribute.alias or attribute.name
 
 
 def renames(kind: type) -> dict[str, Any]:
-    """What cattrs is told of the keys of a record."""
+    """The overrides for cattrs of the keys of a record."""
     return {
         attribute.name: override(rename=key_of(attribute))
         for attribute in attrs.fields(kind)
@@ -41,7 +41,7 @@ def renames(kind: type) -> dict[str, Any]:
 
 
 def unannotated(kind: Any) -> Any:
-    """A type without its bounds."""
+    """A type without its limits."""
     return get_args(kind)[0] if is_annotated(kind) else kind
 
 
@@ -51,17 +51,17 @@ def is_literal(kind: Any) -> bool:
 
 
 def is_annotated(kind: Any) -> bool:
-    """``Annotated[...]``: a type with bounds."""
+    """``Annotated[...]``: a type with limits."""
     return bool(get_origin(kind) == Annotated)
 
 
 def is_sequence(kind: Any) -> bool:
-    """A list of any length, whatever it is made into."""
+    """A list of any length."""
     return (get_origin(kind) or kind) in SEQUENCES and not is_row(kind)
 
 
 def is_row(kind: Any) -> bool:
-    """A tuple of so many places, each of its own kind."""
+    """A tuple of fixed length with a type for each element."""
     return get_origin(kind) is tuple and get_args(kind)[1:] != (...,)
 
 
@@ -77,7 +77,7 @@ def is_union(kind: Any) -> bool:
 
 
 def is_parsable(kind: Any) -> bool:
-    """A class that reads itself from a text."""
+    """A class with a ``parse`` method."""
     return isinstance(kind, type) and hasattr(kind, "parse")
 
 

@@ -1,4 +1,4 @@
-"""What cattrs raises, as problems with JSON paths."""
+"""Converts errors of cattrs to problems with JSON paths."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from cattrs.errors import AttributeValidationNote
 from candy_core.codec.kinds import key_of
 from candy_core.errors import Problem
 
-MOST_PROBLEMS = 10_000
-"""Problems of one input that are told. Only one made of nothing else has more, and a million take a gigabyte."""
-_HINTED = 20
-"""With more unknown keys than this an object is no slip of somebody's, and the nearest right ones take long to find."""
+MAX_PROBLEMS = 10_000
+"""The maximum of reported problems of one input. Only hostile input has more, and a million take a gigabyte."""
+_MAX_HINTS = 20
+"""An object with more unknown keys than this gets no hints: it is not a typing error, and hints take long to find."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class Mismatch(ValueError):
-    """A value is not what it must be. The message says what was expected, and never what was given."""
+    """A value is wrong. The message says what was expected, and never what was given."""
 
 
 def problems_of(error: BaseException, path: str) -> list[Problem]:
-    """Every problem in an error that cattrs raised, in the order of the input, with paths below ``path``.
+    """Every problem in an error of cattrs, in the order of the input, with paths below ``path``.
 
-    Of more than :data:`MOST_PROBLEMS` the first, and a last one that says so.
+    After :data:`MAX_PROBLEMS` a last problem says that there may be more.
     """
     found = _problems(error, path)
-    problems = list(islice(found, MOST_PROBLEMS))
-    if len(problems) == MOST_PROBLEMS:
-        problems.append(Problem(path, f"{MOST_PROBLEMS} problems were found here, and then no more were looked for"))
+    problems = list(islice(found, MAX_PROBLEMS))
+    if len(problems) == MAX_PROBLEMS:
+        problems.append(Problem(path, f"more than {MAX_PROBLEMS} problems; the rest was not checked"))
     return problems
 
 
 def _problems(error: BaseException, path: str) -> Iterator[Problem]:
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         allowed = _keys_of(error.cl)
-        hints = len(error.extra_fields) <= _HINTED
+        hints = len(error.extra_fields) <= _MAX_HINTS
         for key in sorted(map(str, error.extra_fields)):
             yield Problem(join(path, key), unknown_key(key, allowed, hint=hints))
     elif isinstance(error, BaseExceptionGroup):
@@ -56,7 +56,7 @@ def _problems(error: BaseException, path: str) -> Iterator[Problem]:
 
 
 def unknown_key(key: str, allowed: Iterable[str], *, hint: bool = True) -> str:
-    """The sentence for a key that is not known: the nearest that is, and all of them."""
+    """The message for an unknown key: the nearest known key, and all of them."""
     names = sorted(allowed)
     near = difflib.get_close_matches(key, names, n=1) if hint else []
     nearest = f"did you mean {near[0]}? " if near else ""
@@ -64,7 +64,7 @@ def unknown_key(key: str, allowed: Iterable[str], *, hint: bool = True) -> str:
 
 
 def join(path: str, key: str | int | None) -> str:
-    """The JSON path one step further down."""
+    """The JSON path of a key or an index below ``path``."""
     if key is None:
         return path
     if isinstance(key, int):

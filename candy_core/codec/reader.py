@@ -1,8 +1,8 @@
-"""JSON values to records, with every problem and its path.
+"""Converts JSON values to records, and reports every problem with its path.
 
-Three readers share the rules and differ in what they forgive: :data:`request_reader` takes only what has the right
-type, and no unknown key; :data:`params_reader` reads item params and settings, whose callers may send every value as a
-string (contract section 1); :data:`tolerant_reader` reads what others answer, and ignores keys it does not know.
+There are three readers. :data:`request_reader` accepts only values of the right type and no unknown keys.
+:data:`params_reader` reads item params and settings, where every value may also be a string (contract section 1).
+:data:`tolerant_reader` reads responses of other servers and ignores unknown keys.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from candy_core.codec.kinds import (
     renames,
     unannotated,
 )
-from candy_core.codec.problems import MOST_PROBLEMS, Mismatch, problems_of
+from candy_core.codec.problems import MAX_PROBLEMS, Mismatch, problems_of
 from candy_core.codec.text import loads
 from candy_core.errors import BadJson, Invalid
 from candy_core.model.secret import Secret
@@ -50,7 +50,7 @@ _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 
 
 class Reader:
-    """Makes records of JSON values. ``lenient``: strings may stand for other values. ``closed``: no unknown keys."""
+    """Converts JSON values to records. ``lenient``: other types may be strings. ``closed``: no unknown keys."""
 
     def __init__(self, *, lenient: bool, closed: bool) -> None:
         self._lenient = lenient
@@ -59,7 +59,7 @@ class Reader:
         self._register()
 
     def read(self, value: Json, kind: type[T], *, path: str = "$") -> T:
-        """Make a ``kind`` of ``value``; raises :class:`Invalid` with every problem, its path starting with ``path``."""
+        """Convert ``value`` to ``kind``. Raises :class:`Invalid` with every problem; the paths start with ``path``."""
         try:
             return self._converter.structure(value, kind)
         except (cattrs.BaseValidationError, Mismatch, KeyError, ValueError, TypeError) as error:
@@ -77,7 +77,7 @@ class Reader:
             (Secret, lambda value, _: Secret(_string(value, str))),
         ):
             converter.register_structure_hook(kind, _or_parsed(kind, hook))
-        for base in (Enum, StrEnum, IntEnum):  # named one by one: cattrs' dispatch would find ``str`` before ``Enum``
+        for base in (Enum, StrEnum, IntEnum):  # each by name, since cattrs would dispatch to ``str`` before ``Enum``
             converter.register_structure_hook(base, _or_parsed(base, self._member))
         converter.register_structure_hook_factory(is_literal, self._literals)
         converter.register_structure_hook_factory(is_sequence, self._sequence)
@@ -118,7 +118,7 @@ class Reader:
         return value
 
     def _from_text(self, value: object, opening: str, what: str) -> object:
-        """A container that came as JSON text, where the reader allows for it."""
+        """A list or an object that was given as JSON text, if the reader allows that."""
         if self._lenient and isinstance(value, str) and value.lstrip().startswith(opening):
             try:
                 return loads(value)
@@ -143,15 +143,15 @@ class Reader:
         return structure
 
     def _row(self, kind: Any) -> Hook:
-        places = get_args(kind)
-        hooks = [self._converter.get_structure_hook(inner) for inner in places]
+        kinds = get_args(kind)
+        hooks = [self._converter.get_structure_hook(inner) for inner in kinds]
 
         def structure(value: Any, _: Any) -> tuple[Any, ...]:
             value = self._from_text(value, "[", "a list")
-            if not isinstance(value, list | tuple) or len(value) != len(places):
-                raise Mismatch(f"expected a list of {len(places)} element(s)")
-            each = zip(hooks, value, places, strict=True)
-            return tuple(_each(enumerate(each), lambda place, _: place[0](*place[1:]), None))
+            if not isinstance(value, list | tuple) or len(value) != len(kinds):
+                raise Mismatch(f"expected a list of {len(kinds)} element(s)")
+            each = zip(hooks, value, kinds, strict=True)
+            return tuple(_each(enumerate(each), lambda call, _: call[0](*call[1:]), None))
 
         return structure
 
@@ -172,7 +172,7 @@ class Reader:
     def _union(self, kind: Any) -> Hook:
         kinds = [inner for inner in get_args(kind) if inner is not type(None)]
         optional = len(kinds) < len(get_args(kind))
-        # Texts last: with a lenient reader the others also read texts.
+        # Strings last: with a lenient reader the other types also read strings.
         ordered = sorted(kinds, key=lambda inner: (unannotated(inner) is str, unannotated(inner) is float))
         hooks = [(self._converter.get_structure_hook(inner), inner) for inner in ordered]
         text = next((inner for inner in ordered if unannotated(inner) is str), None)
@@ -221,7 +221,7 @@ class Reader:
         def structure(value: Any, _: Any) -> Any:
             for meta in bounds:
                 if isinstance(value, list) and meta.max_length is not None:
-                    check(value, Meta(max_length=meta.max_length))  # before millions of elements are looked at
+                    check(value, Meta(max_length=meta.max_length))  # before millions of elements are read
             result = hook(value, inner)
             for meta in bounds:
                 check(result, meta)
@@ -231,24 +231,24 @@ class Reader:
 
 
 def _each(pairs: Any, hook: Hook, inner: Any) -> list[Any]:
-    """Structure every value of ``(key, value)`` pairs, and raise all of their faults together."""
+    """Structure every value of ``(key, value)`` pairs, and raise all of their errors together."""
     results = []
-    faults: list[Exception] = []
+    errors: list[Exception] = []
     for key, value in pairs:
         try:
             results.append(hook(value, inner))
-        except Exception as error:  # noqa: BLE001  # collected, and raised below as one
+        except Exception as error:  # noqa: BLE001  # collected, and raised below as a group
             cast("Any", error).candy_key = key
-            faults.append(error)
-            if len(faults) == MOST_PROBLEMS:
+            errors.append(error)
+            if len(errors) == MAX_PROBLEMS:
                 break
-    if faults:
-        raise cattrs.IterableValidationError("entries", faults, tuple)
+    if errors:
+        raise cattrs.IterableValidationError("entries", errors, tuple)
     return results
 
 
 def _or_parsed(base: type, hook: Hook) -> Hook:
-    """The hook of a base class, which cattrs also finds for its subclasses: one of those with ``parse`` has its own."""
+    """The hook of a base class, which cattrs also uses for subclasses. A subclass with ``parse`` uses that instead."""
 
     def structure(value: Any, kind: Any) -> Any:
         if kind is not base and hasattr(kind, "parse"):
@@ -268,7 +268,7 @@ def _moment(value: object, _: object) -> datetime:
     try:
         moment = datetime.fromisoformat(_string(value, str))
     except ValueError:
-        raise Mismatch("expected a time as RFC 3339 writes it") from None
+        raise Mismatch("expected a time in RFC 3339 format") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -279,7 +279,7 @@ def _members(kind: type[Enum], lenient: bool) -> Hook:
 
 def _choice(choices: Mapping[Any, Any], lenient: bool) -> Hook:
     names = ", ".join(str(name) for name in choices)
-    # By type too, since 1, 1.0 and true are one key to Python.
+    # With the type, since 1, 1.0 and true are the same key in Python.
     typed = {(type(name), name): choice for name, choice in choices.items()}
     if lenient:
         typed = {(str, str(name)): choice for name, choice in choices.items()} | typed

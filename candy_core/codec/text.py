@@ -1,4 +1,4 @@
-"""JSON text to values and back, within the bounds of contract section 1."""
+"""Converts JSON text to values and back, within the limits of contract section 1."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from candy_core.model.task import Json
 MAX_DEPTH = 100
 """How deep arrays and objects may nest."""
 MAX_CONTAINERS = 1_000_000
-"""How many arrays and objects one text may hold: empty ones take twenty times their text in memory, and a task of
-10 000 items has some ten thousand. Brackets inside of strings count too."""
+"""The maximum of arrays and objects in one text: empty ones take twenty times the text in memory, and a task of 10 000
+items has some ten thousand. Brackets in strings count as well."""
 
 
 def loads(text: bytes | str) -> Json:
     """Read one JSON value.
 
-    Raises :class:`BadJson` for what RFC 8259 does not allow, and for what contract section 1 does not take for JSON:
-    invalid UTF-8, a repeated key, NaN and Infinity (written out, or a number too large), a lone surrogate, and nesting
-    deeper than :data:`MAX_DEPTH`. Integers keep all of their digits.
+    Raises :class:`BadJson` for text that RFC 8259 or contract section 1 does not allow: invalid UTF-8, a duplicate key,
+    NaN and Infinity (written out, or as a number that is too large), a lone surrogate, and nesting deeper than
+    :data:`MAX_DEPTH`. Integers keep all of their digits.
     """
     if isinstance(text, bytes):
         try:
@@ -36,39 +36,39 @@ def loads(text: bytes | str) -> Json:
         except UnicodeDecodeError as error:
             raise BadJson(f"not UTF-8 at byte {error.start}") from None
     else:
-        _refuse_surrogates(text)  # an environment variable that is no UTF-8 comes with them
+        _reject_surrogates(text)  # an environment variable that is not UTF-8 has them
     brackets = text.count("[") + text.count("{")
     if brackets > MAX_CONTAINERS:
         raise BadJson(f"more than {MAX_CONTAINERS} arrays and objects")
     try:
-        with _collector_at_rest() if len(text) > _LARGE else nullcontext():
+        with _without_garbage_collector() if len(text) > _LARGE else nullcontext():
             value = _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise BadJson(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise BadJson(f"nested deeper than {MAX_DEPTH}") from None
-    except ValueError as error:  # raised by the hooks below, and for integers of absurd length
+    except ValueError as error:  # raised by the hooks below, and for extremely long integers
         raise BadJson(f"not JSON: {str(error)[:200]}") from None
     if brackets > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise BadJson(f"nested deeper than {MAX_DEPTH}")
     if _SURROGATE.search(text):
-        _refuse_surrogates(value)
+        _reject_surrogates(value)
     return cast("Json", value)
 
 
 def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
-    """Write a JSON value as UTF-8, non-ASCII as it is. Raises ``TypeError`` for what is no JSON value.
+    """Write a JSON value as UTF-8, without escaping non-ASCII. Raises ``TypeError`` for other values.
 
-    What JSON has no words for does not stop a result from being told: NaN and the infinities become ``null``, a lone
-    surrogate ``?``.
+    Values that JSON cannot express must not stop a result: NaN and the infinities become ``null``, a lone surrogate
+    ``?``.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
-    except TypeError:  # orjson ends at 64 bits, JSON does not; or a lone surrogate
+    except TypeError:  # an integer of more than 64 bits, or a lone surrogate
         try:
             text = json.dumps(_finite(value), ensure_ascii=False, sort_keys=sort_keys, separators=(",", ":"))
         except RecursionError:
-            raise TypeError("a value that is nested too deeply, or holds itself") from None
+            raise TypeError("a value that is nested too deeply, or contains itself") from None
         return text.encode("utf-8", "replace")
 
 
@@ -86,10 +86,10 @@ _LARGE = 64 * 1024
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """No cycle comes out of JSON, and a collector that looks for them after every 700 lists takes most of the time.
+def _without_garbage_collector() -> Iterator[None]:
+    """Turn garbage collection off: JSON has no cycles, and a search after every 700 lists takes most of the time.
 
-    Measured on 14 MB of nothing but lists: 4.4 s with it, 0.5 s without. No request may hold up the others that long.
+    Measured with 14 MB of lists: 4.4 s with it, 0.5 s without. No request may delay the others for so long.
     """
     if not gc.isenabled():
         yield
@@ -113,7 +113,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _float(text: str) -> float:
@@ -127,20 +127,20 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant,
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_UP_AND_DOWN = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[{]}")))
 
 
 def _depth(text: str) -> int:
-    """How deep a text nests that is known to be JSON, without a step of Python for each value: it may be hostile."""
+    """The nesting depth of a JSON text, without a step of Python for each value, since the text may be hostile."""
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
     outside = "".join(text.split('"')[::2])  # of strings
-    steps = outside.encode("ascii", "ignore").translate(_UP_AND_DOWN, _NO_BRACKETS)
+    steps = outside.encode("ascii", "ignore").translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
-def _refuse_surrogates(value: object) -> None:
+def _reject_surrogates(value: object) -> None:
     pending: list[object] = [value]
     while pending:
         item = pending.pop()

@@ -1,4 +1,4 @@
-"""Records to JSON values."""
+"""Converts records to JSON values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rfc3339(moment: datetime) -> str:
-    """A moment as contract section 1 writes it: RFC 3339, UTC, ``Z``, whole milliseconds where there are any."""
+    """A time as in contract section 1: RFC 3339, UTC, ``Z``, with milliseconds if they are not zero."""
     utc = moment.astimezone(UTC)
     text = utc.strftime("%Y-%m-%dT%H:%M:%S")
     milliseconds = utc.microsecond // 1000
@@ -30,16 +30,16 @@ def rfc3339(moment: datetime) -> str:
 
 
 def to_json(record: object, *, drop_none: bool = False) -> Json:
-    """A record, or a container of records, as a JSON value.
+    """Convert a record, or a container of records, to a JSON value.
 
-    Secrets come out masked. With ``drop_none`` keys whose value is ``None`` are left out, at every depth.
+    Secrets are masked. With ``drop_none`` keys whose value is ``None`` are left out at every depth.
     """
     value = _converter.unstructure(record)
     return _without_none(value) if drop_none else cast("Json", value)
 
 
 def encode(record: object, *, drop_none: bool = False) -> bytes:
-    """A record as JSON text in UTF-8."""
+    """Convert a record to JSON text in UTF-8."""
     return dumps(to_json(record, drop_none=drop_none))
 
 
@@ -59,7 +59,7 @@ def _is_set(kind: Any) -> bool:
 
 
 def _set(values: Set[object]) -> list[object]:
-    # Sorted, so that equal records are written alike.
+    # Sorted, so that equal records have the same text.
     return sorted((_converter.unstructure(value) for value in values), key=lambda value: (str(type(value)), str(value)))
 
 
@@ -74,7 +74,7 @@ _converter.register_unstructure_hook_func(_is_set, _set)
 _converter.register_unstructure_hook(Secret, lambda secret: Secret.MASK if secret else "")
 _converter.register_unstructure_hook(tuple, _sequence)
 _converter.register_unstructure_hook_func(lambda kind: hasattr(kind, "parse") and not attrs.has(kind), str)
-for _base in (Enum, StrEnum, IntEnum):  # named one by one: cattrs' dispatch would find ``str`` before ``Enum``
+for _base in (Enum, StrEnum, IntEnum):  # each by name, since cattrs would dispatch to ``str`` before ``Enum``
     _converter.register_unstructure_hook(_base, lambda member: member.value)
 
 

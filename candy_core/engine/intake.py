@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 
 from candy_core.codec import dumps, request_reader
-from candy_core.codec.problems import MOST_PROBLEMS
+from candy_core.codec.problems import MAX_PROBLEMS
 from candy_core.engine.item_resolution import HostedExecutor, RejectedItem, resolve_item
 from candy_core.errors import Invalid, Problem
 from candy_core.faults import secrets_of, traceback_of
@@ -57,7 +57,7 @@ class Intake:
         items = []
         for index, item in enumerate(request.items):
             verdict, faults, params = self._examine(index, item, scopes, request.locale)
-            if strict and len(problems) < MOST_PROBLEMS:
+            if strict and len(problems) < MAX_PROBLEMS:
                 problems += faults
             items.append(
                 PlannedItem(

@@ -1,6 +1,8 @@
-"""What a value means: thresholds, verdicts, and their sentences in two languages (contract section 3).
+"""Judges values: thresholds, verdicts, and their sentences in two languages (contract section 3).
 
-Import with ``from candy_core.judging import ...``: as an attribute of ``candy_core``, ``judge`` is the function.
+:func:`judge` compares samples with thresholds and returns an outcome. :class:`Threshold` reads the thresholds of item
+params. :mod:`~candy_core.judging.item_sentences` has the sentences for items that could not be judged, and
+:class:`Catalogue` reads the message catalogue of a plugin.
 """
 
 from candy_core.judging import item_sentences

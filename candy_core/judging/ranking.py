@@ -1,4 +1,4 @@
-"""Which of the samples that breach a threshold are the worst."""
+"""Ranks the samples that breach a threshold."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from attrs import frozen
 from candy_core.judging.threshold import Breach, Threshold
 
 MAX_NAMED = 100
-"""How many nodes ``details`` names before it only counts them (contract section 3)."""
+"""The maximum of nodes that ``details`` names; the others are only counted (contract section 3)."""
 
 
 @frozen(kw_only=True)
 class Sample:
-    """One value to be judged. ``instance`` names where it comes from; ``text`` is the value as the backend wrote it.
+    """One value to judge. ``instance`` is its source, ``text`` the value as the backend wrote it.
 
-    ``instance`` is ``""`` for a series without labels, and for a scalar.
+    ``instance`` is ``""`` for a series without labels and for a scalar.
     """
 
     instance: str
@@ -29,8 +29,8 @@ class Sample:
 class Ranking:
     """The samples that breach one threshold.
 
-    ``listed`` are the worst :data:`MAX_NAMED` of ``count``, worst first, ties by name. ``side`` is where they all are.
-    Where some are above a range and some below, it is ``None``, and ``highest`` and ``lowest`` are the extremes.
+    ``listed`` are the worst :data:`MAX_NAMED` of ``count``, worst first, ties by name. ``side`` is the side of all of
+    them. If some are above a range and some below, it is ``None``, and ``highest`` and ``lowest`` are the extremes.
     """
 
     count: int
@@ -41,12 +41,12 @@ class Ranking:
 
     @property
     def worst(self) -> Sample:
-        """The one that is farthest beyond."""
+        """The sample that is farthest beyond the threshold."""
         return self.listed[0]
 
 
 def rank(hits: Sequence[Sample], limit: Threshold) -> Ranking:
-    """Rank ``hits``, of which there is at least one and all of which breach ``limit``."""
+    """Rank ``hits``, at least one sample, all of which breach ``limit``."""
     if len(hits) == 1:
         only = hits[0]
         return Ranking(1, hits, limit.breach(only.value), only, only)

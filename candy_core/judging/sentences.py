@@ -1,7 +1,8 @@
-"""Sentences in the languages of :class:`~candy_core.model.task.Locale`, through gettext catalogues.
+"""Sentences in the languages of :class:`~candy_core.model.task.Locale`, from gettext catalogues.
 
-A sentence's msgid is itself in English, with named placeholders: ``"Timed out after {seconds} s"``. The catalogue of a
-language is ``<folder>/<locale>/LC_MESSAGES/<domain>.mo``, compiled of the ``.po`` beside it and committed with it::
+The msgid of a sentence is the English sentence with named placeholders: ``"Timed out after {seconds} s"``. The
+catalogue of a language is ``<folder>/<locale>/LC_MESSAGES/<domain>.mo``. It is compiled from the ``.po`` beside it, and
+both are committed::
 
     pybabel compile --domain candy --directory candy_core/judging/locales
 """
@@ -16,10 +17,10 @@ from candy_core.model.task import Locale
 
 
 class Catalogue:
-    """The sentences of one domain, read once, when it is made; so make it at import, where reading files is no harm.
+    """The sentences of one domain. The files are read when the object is created, so create it at import time.
 
-    A language without a catalogue, and a sentence that a catalogue does not have, is English. Raises
-    ``FileNotFoundError`` if there is no catalogue at all: it was forgotten in the package.
+    If a language has no catalogue, or a catalogue lacks a sentence, the sentence is English. Raises
+    ``FileNotFoundError`` if there is no catalogue at all, since it is missing from the package.
     """
 
     def __init__(self, domain: str, folder: Path) -> None:
@@ -39,7 +40,7 @@ class Catalogue:
             )
 
     def sentence(self, locale: Locale, msgid: str, /, **values: object) -> str:
-        """The sentence in that language, its placeholders filled; what a value holds is never read as a placeholder.
+        """The sentence in that language with its placeholders replaced, but not those in values.
 
         Raises ``KeyError`` if a placeholder has no value.
         """

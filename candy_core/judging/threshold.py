@@ -1,4 +1,4 @@
-"""Thresholds as an item's params write them (contract section 3)."""
+"""The thresholds of item params (contract section 3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import field, frozen
 
 MAX_LENGTH = 64
-"""Characters that a threshold may have: it stands in sentences, and no honest one is longer."""
+"""The maximum length: thresholds appear in sentences, and a real one is shorter."""
 
 ALLOWED = (
     "expected a number (80), a comparison (>=80, <10, ==0, !=0; also > and <=) or a range (10:20, 10:, ~:10, @10:20)"
@@ -23,19 +23,19 @@ _range = re.compile(rf"(@)?{_GAP}(?:(~|{_NUMBER})?{_GAP}:)?{_GAP}({_NUMBER})?")
 
 
 class Breach(StrEnum):
-    """On which side of a threshold a value is that it should not have."""
+    """The side of a threshold on which a bad value is."""
 
     ABOVE = "above"
     BELOW = "below"
     OTHER = "other"
-    """Neither: an equal value, an unequal one, or one inside a forbidden range."""
+    """Neither: a value that is equal, unequal, or inside a forbidden range."""
 
 
 @frozen
 class _Rule:
-    """A threshold in numbers: bad is what lies outside ``floor`` to ``ceiling``, or inside them, ends included.
+    """A threshold in numbers: values outside ``floor`` to ``ceiling`` are bad, or values ``inside``, ends included.
 
-    ``sided``: whether a bad value is above or below, rather than just different.
+    ``sided``: whether a bad value is above or below, and not just different.
     """
 
     floor: float
@@ -60,13 +60,13 @@ class Threshold:
     - a Nagios range: ``10:20`` is bad outside, the ends being good; ``10:`` below 10; ``~:10`` above 10; ``:20`` is
       ``0:20``; ``@10:20`` is bad inside, the ends included, and ``@20`` is ``@0:20``.
 
-    Spaces may stand around the whole, after an operator or ``@``, and around the colon. Numbers are decimal in ASCII,
-    with a fraction and an exponent if need be. Anything else is refused: NaN and infinities (a threshold that cannot be
-    passed would call everything fine; an open end is left out or written ``~``), hexadecimal, a comma, a unit, a range
-    that starts above its end, and one without any bound.
+    Spaces are allowed around the whole, after an operator or ``@``, and around the colon. Numbers are decimal ASCII
+    numbers, optionally with a fraction and an exponent. Everything else is rejected: NaN and infinities (a threshold
+    that no value can breach would hide every problem; an open end is omitted or ``~``), hexadecimal numbers, commas,
+    units, a range that starts above its end, and a range without any limit.
 
-    ``text`` is what was written, without the spaces around it; two thresholds are equal when their texts are. To make
-    one of a text that cannot be read raises ``ValueError`` with what is allowed, and does not repeat the text.
+    ``text`` is the threshold without the spaces around it. Thresholds with equal texts are equal. Invalid text raises
+    ``ValueError`` with what is allowed, and without the text.
     """
 
     text: str = field(converter=_stripped)
@@ -82,9 +82,9 @@ class Threshold:
         raise ValueError(ALLOWED)
 
     @classmethod
-    @lru_cache(maxsize=1024)  # few are written, and each again and again
+    @lru_cache(maxsize=1024)  # few different ones, each many times
     def parse(cls, text: str) -> Threshold:
-        """Read a threshold. Raises ``ValueError`` for what the language does not allow."""
+        """Read a threshold. Raises ``ValueError`` if it is invalid."""
         return cls(text)
 
     def __str__(self) -> str:
@@ -92,14 +92,13 @@ class Threshold:
 
     @property
     def shown(self) -> str:
-        """The ``{t}`` of sentences: the number as ``%.2f`` for a plain one and ``> >= < <=``, else as written."""
+        """The ``{t}`` of sentences: the number as ``%.2f`` for a plain number and ``> >= < <=``, else the text."""
         return self._rule.shown
 
     def breach(self, value: float) -> Breach | None:
-        """On which bad side ``value`` is; ``None`` if it is on none.
+        """The bad side on which ``value`` is, ``None`` if it is good.
 
-        NaN is on none, and no sign of anything being well: whoever compares asks for it first, as
-        :func:`~candy_core.judging.verdict.judge` does.
+        NaN is on no side, but not good either: check for it first, as :func:`~candy_core.judging.verdict.judge` does.
         """
         rule = self._rule
         if rule.inside:
@@ -111,18 +110,18 @@ class Threshold:
         return None
 
     def distance(self, value: float) -> float:
-        """How far ``value`` is beyond the nearer end of a range that is bad outside; negative within it."""
+        """The distance of ``value`` beyond the nearer end of a range that is bad outside, negative inside the range."""
         return max(self._rule.floor - value, value - self._rule.ceiling)
 
     @property
     def lower_only(self) -> bool:
-        """Whether it bounds values from below alone (``<10``, ``<=10``, ``10:``)."""
+        """Whether only low values are bad (``<10``, ``<=10``, ``10:``)."""
         rule = self._rule
         return rule.sided and not rule.inside and math.isinf(rule.ceiling)
 
     @property
     def two_sided(self) -> bool:
-        """Whether a value can be too high as well as too low (``10:20``)."""
+        """Whether low and high values are bad (``10:20``)."""
         rule = self._rule
         return rule.sided and not rule.inside and math.isfinite(rule.floor) and math.isfinite(rule.ceiling)
 
@@ -146,11 +145,11 @@ def _compared(sign: str, number: float, text: str) -> _Rule:
 
 def _ranged(inside: bool, start: str | None, end: str | None, text: str) -> _Rule:
     if start in (None, "~") and end is None:
-        raise ValueError(f"{ALLOWED}; a range needs a bound")
+        raise ValueError(f"{ALLOWED}; a range needs a limit")
     floor = -math.inf if start == "~" else 0.0 if start is None else _finite(start)
     ceiling = math.inf if end is None else _finite(end)
     if floor > ceiling:
-        raise ValueError(f"{ALLOWED}; a range starts at or below its end" + ("" if start else ", and at 0 if not told"))
+        raise ValueError(f"{ALLOWED}; a range starts at or below its end" + ("" if start else ", and at 0 by default"))
     return _Rule(floor=floor, ceiling=ceiling, inside=inside, sided=not inside, shown=text)
 
 

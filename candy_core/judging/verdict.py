@@ -1,4 +1,4 @@
-"""From samples and thresholds to an outcome (contract section 3)."""
+"""Judges samples with thresholds (contract section 3)."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def judge(
     noun: str | None = None,
     partial: str | None = None,
 ) -> Outcome:
-    """Compare every sample and say what was found, in the words of contract section 3.
+    """Compare every sample with the thresholds and return the outcome, with the sentences of contract section 3.
 
-    ``samples`` in the backend's order, read once. ``scalar``: the one sample is a bare number and no node.
-    ``head`` are the first lines of ``details``. ``noun``, where the samples are no nodes, says what they are: one word
-    in the locale's language, in the singular. ``partial`` says why the answer is known to be incomplete.
+    ``samples`` are in the backend's order and read once. ``scalar``: the only sample is a number without a node.
+    ``head`` are the first lines of ``details``. ``noun`` is the word for samples that are not nodes, in the locale's
+    language and in the singular. ``partial`` is the reason why the response is known to be incomplete.
 
-    What decides, first to last:
+    The status and the reason depend on, in this order:
 
-    1. ``critical``, then ``threshold``: the first that any sample breaches gives the status. The sentence, the list in
-       ``details`` and ``stats["exceeding"]`` speak of that threshold alone.
-    2. An incomplete answer has the reason ``partial_response`` even so, and is a warning at least. Without a breach the
-       message says what is missing; with one, ``details`` does.
-    3. NaN is within no threshold: a warning, ``not_a_number``, with or without thresholds. Where 1 or 2 decided,
-       ``details`` still names the nodes.
-    4. No sample at all: a warning, ``empty_result``. A caller that knows why there is none says so without asking here.
+    1. ``critical``, then ``threshold``: the first that a sample breaches determines the status. The sentence, the list
+       in ``details`` and ``stats["exceeding"]`` are about that threshold only.
+    2. An incomplete response always has the reason ``partial_response`` and is at least a warning. Without a breach the
+       message says what is missing, else ``details`` does.
+    3. NaN is a warning, ``not_a_number``, with or without thresholds. If 1 or 2 applies, ``details`` still names the
+       nodes.
+    4. No sample is a warning, ``empty_result``. A caller that knows the cause returns its own outcome instead.
 
-    ``value`` is the first sample's own text. ``stats``: ``series``; ``exceeding``; and, if any sample is a number,
-    ``min``, ``max`` and ``worst``, the value that is farthest beyond the threshold or nearest to it: the lowest for a
-    lower bound, else the highest. Infinite figures are the texts ``+Inf`` and ``-Inf``.
+    ``value`` is the text of the first sample. ``stats`` has ``series``, ``exceeding`` and, if any sample is a number,
+    ``min``, ``max`` and ``worst``: the value that is farthest beyond the threshold or nearest to it. For a lower limit
+    that is the lowest, else the highest. Infinities are the strings ``+Inf`` and ``-Inf``.
 
-    A series without labels has ``{}`` for a name; where it is the only one, sentences speak of it as of a scalar.
+    The name of a series without labels is ``{}``. If it is the only series, sentences treat it as a scalar.
     """
     found = _survey(samples, threshold, critical)
     if found.critical:
@@ -91,8 +91,8 @@ def judge(
 
 @frozen
 class _Survey:
-    """What one pass over the samples shows. ``lowest`` and ``highest`` leave NaN out; infinite the wrong way round if
-    there was nothing else."""
+    """The findings of one pass over the samples. ``lowest`` and ``highest`` ignore NaN, and are ``inf`` and ``-inf`` if
+    there is no number."""
 
     series: int
     first: Sample | None
@@ -109,13 +109,13 @@ def _survey(samples: Iterable[Sample], threshold: Threshold | None, critical: Th
     lowest, highest = math.inf, -math.inf
     nans: list[Sample] = []
     warning: list[Sample] = []
-    grave: list[Sample] = []
+    critical_hits: list[Sample] = []
     for sample in samples:
         if first is None:
             first = sample
         series += 1
         value = sample.value
-        if value != value:  # NaN, without the price of a call for each of 200 000
+        if value != value:  # NaN; a call for each of 200 000 samples would be slow
             nans.append(sample)
             continue
         if value < lowest:
@@ -123,10 +123,10 @@ def _survey(samples: Iterable[Sample], threshold: Threshold | None, critical: Th
         if value > highest:
             highest = value
         if critical is not None and critical.breach(value) is not None:
-            grave.append(sample)
+            critical_hits.append(sample)
         if threshold is not None and threshold.breach(value) is not None:
             warning.append(sample)
-    return _Survey(series, first, lowest, highest, nans, warning, grave)
+    return _Survey(series, first, lowest, highest, nans, warning, critical_hits)
 
 
 def _stats(found: _Survey, limit: Threshold | None, ranking: Ranking | None) -> dict[str, Json]:
@@ -139,7 +139,7 @@ def _stats(found: _Survey, limit: Threshold | None, ranking: Ranking | None) -> 
 
 
 def _nearest(found: _Survey, limit: Threshold | None) -> float:
-    """Of values that are all good, the one that is nearest to being bad."""
+    """The good value that is nearest to the threshold."""
     if limit is not None and limit.lower_only:
         return found.lowest
     if limit is not None and limit.two_sided and limit.distance(found.lowest) > limit.distance(found.highest):

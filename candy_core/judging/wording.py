@@ -1,4 +1,4 @@
-"""The sentences of verdicts, and the lists in ``details`` (contract section 3)."""
+"""The sentences of verdicts and the lists in ``details`` (contract section 3)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def number(value: float) -> str:
 
 @frozen(kw_only=True)
 class Wording:
-    """Words for one verdict.
+    """The wording of one verdict.
 
-    ``noun`` says what the samples are, ``None`` that they are nodes; ``named``, whether they have names.
+    ``noun`` is the word for the samples, ``None`` for nodes. ``named`` is whether they have names.
     """
 
     locale: Locale
@@ -33,7 +33,7 @@ class Wording:
     named: bool
 
     def breached(self, ranking: Ranking, limit: Threshold) -> str:
-        """What is beyond ``limit``, and how far."""
+        """The sentence for samples beyond ``limit``."""
         t, v, inst = limit.shown, number(ranking.worst.value), _name(ranking.worst)
         locale = self.locale
         if not self.named:
@@ -78,7 +78,7 @@ class Wording:
         return sentence(locale, msgid, n=n, nouns=nouns, t=t, v=v, inst=inst)
 
     def within(self, first: Sample, limit: Threshold) -> str:
-        """Nothing is beyond ``limit``."""
+        """The sentence if no sample is beyond ``limit``."""
         if not self.named:
             return sentence(
                 self.locale, "The value {v} is within the threshold {t}", v=number(first.value), t=limit.shown
@@ -88,7 +88,7 @@ class Wording:
         )
 
     def not_a_number(self, nans: Sequence[Sample]) -> str:
-        """Some values are NaN."""
+        """The sentence for values that are NaN."""
         if not self.named:
             return sentence(self.locale, "The value is not a number (NaN)")
         noun, nouns = self._nouns()
@@ -99,7 +99,7 @@ class Wording:
         return sentence(self.locale, "The values of {n} {nouns} are not numbers (NaN)", n=len(nans), nouns=nouns)
 
     def breach_list(self, ranking: Ranking) -> str:
-        """The heading, one ``{inst} ({v})`` a line, and how many more there are."""
+        """The heading, one line ``{inst} ({v})`` for each, and the number of further ones."""
         if ranking.side is Breach.BELOW:
             heading = sentence(self.locale, "{Nouns} below the threshold:", Nouns=self._heading())
         else:
@@ -108,7 +108,7 @@ class Wording:
         return self._list(heading, lines, ranking.count)
 
     def nan_list(self, nans: Sequence[Sample]) -> str:
-        """The heading, the names of what is NaN in sorted order, and how many more there are."""
+        """The heading, the sorted names of samples that are NaN, and the number of further ones."""
         heading = sentence(self.locale, "{Nouns} whose value is not a number (NaN):", Nouns=self._heading())
         return self._list(heading, heapq.nsmallest(MAX_NAMED, map(_name, nans)), len(nans))
 
@@ -119,7 +119,7 @@ class Wording:
         return "\n".join(block)
 
     def _nouns(self) -> tuple[str, str]:
-        """One of them and several; Chinese has one form for both."""
+        """The singular and the plural, which are equal in Chinese."""
         noun = self.noun if self.noun is not None else sentence(self.locale, "node")
         return noun, f"{noun}s" if self.locale is Locale.EN else noun
 
@@ -129,7 +129,7 @@ class Wording:
 
 
 def _(msgid: str) -> str:
-    """Marks a msgid for the catalogue where :func:`sentence` is called further down."""
+    """Marks a msgid for the catalogue, for a later call of :func:`sentence`."""
     return msgid
 
 

@@ -1,1 +1,1 @@
-"""The frozen records that the rest of the agent passes around. Nothing in here does anything."""
+"""Frozen records that the rest of the agent passes around. They have no behavior."""

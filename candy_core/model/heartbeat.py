@@ -1,4 +1,4 @@
-"""What the agent tells Candy-Server of itself (contract section 4, "Heartbeat")."""
+"""The records of the heartbeat (contract section 4, "Heartbeat")."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class AgentStatus(StrEnum):
 
 @frozen(kw_only=True)
 class ClusterInfo:
-    """What could be had of the cluster; ``None`` is left out on the wire, never invented.
+    """The known figures of the cluster. ``None`` is left out of the heartbeat, never invented.
 
-    The three usages are percentages from 0 to 100; ``kubernetes_version`` stands without the ``v``.
+    The three usages are percentages from 0 to 100. ``kubernetes_version`` has no leading ``v``.
     """
 
     name: str | None = None
@@ -44,7 +44,7 @@ class PluginBrief:
 
 @frozen(kw_only=True)
 class QueueBrief:
-    """How much there is to do: tasks waiting and running, the bound on waiting ones, callbacks not yet delivered."""
+    """Tasks that wait and run, the limit of waiting ones, and deliveries that wait."""
 
     pending: int
     running: int
@@ -54,9 +54,9 @@ class QueueBrief:
 
 @frozen(kw_only=True)
 class Heartbeat:
-    """One beat. ``uptime`` in whole seconds; ``sequence`` counts from 1 in the life of ``instance_id``.
+    """One heartbeat. ``uptime`` in whole seconds; ``sequence`` counts from 1 for each ``instance_id``.
 
-    ``queue`` is ``None`` where the store does not answer; ``None`` is left out on the wire.
+    ``queue`` is ``None`` if the store does not respond. ``None`` is left out of the message.
     """
 
     agent_id: str

@@ -1,4 +1,4 @@
-"""Addresses of servers, as configurations give them."""
+"""Addresses of servers in configurations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 class HttpUrl(str):
-    """The address of a server over http or https, without a slash at its end, user, password, query or fragment.
+    """The http or https address of a server, without trailing slash, user, password, query or fragment.
 
     A field of this type in a settings class is read by :meth:`parse`.
     """
@@ -15,24 +15,24 @@ class HttpUrl(str):
 
     @classmethod
     def parse(cls, text: str) -> HttpUrl:
-        """Read an address; the ``ValueError`` never repeats it, since it may hold a password."""
+        """Read an address. The ``ValueError`` never repeats it, since it may contain a password."""
         wrong = ValueError("expected an address such as https://candy.example.com:8080")
         if not text.isascii() or any(character <= " " for character in text.strip()):
             raise wrong
         try:
-            parts = urlsplit(text.strip())
-            port = parts.port
+            url = urlsplit(text.strip())
+            port = url.port
         except ValueError:
             raise wrong from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        if url.scheme not in ("http", "https") or not url.hostname or port == 0:
             raise wrong
-        if "@" in parts.netloc:
+        if "@" in url.netloc:
             raise ValueError("expected an address without a user and password in it")
-        if parts.query or parts.fragment:
+        if url.query or url.fragment:
             raise ValueError("expected an address without a query and fragment")
         return cls(text.strip().rstrip("/"))
 
     @property
     def address(self) -> str:
-        """Host and, where it is written, port: what a message may show."""
+        """The host, and the port if there is one, for messages."""
         return urlsplit(self).netloc

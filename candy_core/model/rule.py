@@ -12,10 +12,10 @@ from candy_core.model.task import Json
 
 @frozen(kw_only=True)
 class RuleRef:
-    """The name under which callers know a rule, and the namespace in which it lives.
+    """The name and the namespace of a rule.
 
-    ``name`` is 1–253 characters without control characters; what object it is kept in is the backend's affair.
-    ``namespace`` is a label as RFC 1123 has it.
+    ``name`` has 1–253 characters without control characters; the backend chooses the name of the object. ``namespace``
+    is a label as defined by RFC 1123.
     """
 
     name: str
@@ -24,12 +24,12 @@ class RuleRef:
 
 @frozen(kw_only=True)
 class Rule:
-    """A rule as it is to be.
+    """A rule to write.
 
-    ``groups`` are the groups of a rule file as JSON values, with the keys that a rule file has (``alert``, ``expr``,
-    ``for`` …) and without ``null``. ``annotations`` are the object's own, and not the alerts': what the core keeps
-    there, all of it under ``candy-agent.io/``. A backend keeps them as they are and gives them back; labels of the
-    object, and annotations under other names, are its own affair.
+    ``groups`` are the groups of a rule file as JSON values, with the keys of a rule file (``alert``, ``expr``, ``for``
+    …) and without ``null``. ``annotations`` are those that the core keeps in the rule's object (not those of alerts);
+    their names start with ``candy-agent.io/``. A backend stores and returns them unchanged. It may use labels of the
+    object, and annotations with other names, as it likes.
     """
 
     ref: RuleRef
@@ -41,9 +41,9 @@ class Rule:
 class StoredRule:
     """A rule as a backend holds it.
 
-    ``version`` is the backend's own, opaque, and changes with every write that changes something. ``object_name`` is
-    the name of the object that it is kept in. ``managed`` tells whether the agent keeps it; what it does not manage it
-    only reads, and there ``rule.ref.name`` is the object's name. Times are ``None`` where the backend has none.
+    ``version`` is opaque and changes with every write that changes something. ``object_name`` is the name of the rule's
+    object. ``managed`` is whether the agent manages it. The agent only reads other objects, whose ``rule.ref.name`` is
+    the object's name. Times are ``None`` if the backend has none.
     """
 
     rule: Rule
@@ -56,7 +56,7 @@ class StoredRule:
 
 @frozen(kw_only=True)
 class RulePage:
-    """A page of a listing; ``next_cursor`` is ``None`` on the last."""
+    """A page of a list. ``next_cursor`` is ``None`` on the last page."""
 
     rules: tuple[StoredRule, ...]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""A text that must not be seen."""
+"""A text that must stay hidden."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from attrs import field, frozen
 
 @frozen(eq=False)
 class Secret:
-    """Holds a secret text so that no log, repr, error or JSON answer shows it.
+    """A secret text that no log, repr, error or JSON response shows.
 
-    Only :meth:`reveal` gives the text; call it at the last moment, where it leaves for the wire.
+    Only :meth:`reveal` returns the text. Call it at the last moment, where the text is sent.
     """
 
     _text: str = field(repr=False)
@@ -23,7 +23,7 @@ class Secret:
         return self._text
 
     def matches(self, candidate: str) -> bool:
-        """Whether ``candidate`` is this secret, in a time that does not depend on where they differ."""
+        """Compare ``candidate`` with this secret in a time that does not depend on where they differ."""
         return hmac.compare_digest(
             self._text.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )
@@ -38,4 +38,4 @@ class Secret:
         return f"Secret({self.MASK})"
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        raise TypeError("a Secret is not pickled: reveal() it where it is needed")
+        raise TypeError("a Secret cannot be pickled: reveal() it where it is needed")

@@ -1,4 +1,4 @@
-"""Tasks, their items and what becomes of them (contract section 2)."""
+"""Tasks, items and results (contract section 2)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from msgspec import Meta
 
 if TYPE_CHECKING:
     Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-    """A JSON value as Python has it."""
+    """A JSON value in Python."""
 else:
-    Json = Any  # what the codec passes through as it is
+    Json = Any  # the codec passes it through unchanged
 
 ItemId: TypeAlias = int | Annotated[str, Meta(min_length=1, max_length=128)]
-"""An item's id as the caller gave it: an integer of 64 bits or 1 to 128 characters."""
+"""An item's id, chosen by the caller: an integer of 64 bits or 1 to 128 characters."""
 
 TASK_ID_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$"
-"""Contract section 1: 1 to 128 of these characters, and neither ``.`` nor ``..``."""
+"""Contract section 1: 1 to 128 of these characters, but not ``.`` or ``..``."""
 
 
 class TaskStatus(StrEnum):
-    """Where a task is in its life."""
+    """The state of a task."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -35,12 +35,12 @@ class TaskStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the task has ended."""
         return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
 
 
 class ItemStatus(StrEnum):
-    """What was found."""
+    """The result of an item's check."""
 
     NORMAL = "normal"
     WARNING = "warning"
@@ -49,7 +49,7 @@ class ItemStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """The machine's word for why an item has its status. Plugins may add words, prefixed with their name."""
+    """The machine-readable reason of an item's status. Plugins may add reasons, prefixed with their name."""
 
     OK = "ok"
     THRESHOLD_EXCEEDED = "threshold_exceeded"
@@ -82,7 +82,7 @@ class Locale(StrEnum):
 
 
 class Event(StrEnum):
-    """What a reporter is told about (contract section 4, ``callback.events``)."""
+    """The events of a callback (contract section 4, ``callback.events``)."""
 
     ENDED = "ended"
     STARTED = "started"
@@ -91,7 +91,7 @@ class Event(StrEnum):
 
 @frozen(kw_only=True)
 class Callback:
-    """Where and how a task's own callback goes (contract section 4)."""
+    """The destination and format of a task's own callback (contract section 4)."""
 
     url: str | None = None
     headers: Mapping[str, str] = Factory(dict)
@@ -102,7 +102,7 @@ class Callback:
 
 @frozen(kw_only=True)
 class ItemRequest:
-    """One item as the caller wrote it. ``timeout`` in seconds from the item's own start."""
+    """One item of a request. ``timeout`` is in seconds from the item's own start."""
 
     id: ItemId
     type: str
@@ -114,7 +114,7 @@ class ItemRequest:
 
 @frozen(kw_only=True)
 class TaskRequest:
-    """A task as the caller wrote it. ``timeout`` in seconds from the start of the run."""
+    """The request of a task. ``timeout`` is in seconds from the start of the run."""
 
     items: Annotated[tuple[ItemRequest, ...], Meta(min_length=1, max_length=10000)]
     task_id: Annotated[str, Meta(pattern=TASK_ID_PATTERN)] | None = None
@@ -126,11 +126,11 @@ class TaskRequest:
 
 @frozen(kw_only=True)
 class Outcome:
-    """What an executor says of one item: the part of a result that only it can know.
+    """What an executor returns for one item.
 
-    ``value`` is a text, ``""`` when there is none; ``reason`` a :class:`Reason` or a plugin's own prefixed word.
-    Raises ``TypeError`` where it is made of anything else, so that a plugin's author sees the line: made into text by
-    somebody else, a NaN or a ``None`` would be told as a value.
+    ``value`` is a string, ``""`` if there is none. ``reason`` is a :class:`Reason` or a plugin's own with its prefix.
+    Other types raise ``TypeError`` here, where a plugin's author sees the line. Converted later, a NaN or a ``None``
+    would be reported as a value.
     """
 
     status: ItemStatus = field(validator=instance_of(ItemStatus))
@@ -142,13 +142,13 @@ class Outcome:
 
     @classmethod
     def failed(cls, reason: str, message: str, details: str = "") -> Outcome:
-        """The outcome of an item that could not be judged; ``message`` says why in one sentence."""
+        """The outcome of an item that could not be judged. ``message`` says why in one sentence."""
         return cls(status=ItemStatus.FAILED, reason=reason, message=message, details=details)
 
 
 @frozen(kw_only=True)
 class ItemResult:
-    """One entry of ``results``; ``duration`` in whole milliseconds."""
+    """One entry of ``results``. ``duration`` is in whole milliseconds."""
 
     item_id: ItemId
     status: ItemStatus
@@ -164,7 +164,7 @@ class ItemResult:
 
 @frozen(kw_only=True)
 class Progress:
-    """How many items there are, by what is known of them. ``done`` is the sum of the four statuses."""
+    """The numbers of items. ``done`` is the sum of the four statuses."""
 
     total: int
     done: int = 0
@@ -202,7 +202,7 @@ class TaskResult:
 
 @frozen(kw_only=True)
 class LogEntry:
-    """One line of a task's execution log. ``item_id`` is ``None`` for what concerns the whole task."""
+    """One entry of a task's execution log. ``item_id`` is ``None`` for events of the task itself."""
 
     time: datetime
     level: str
@@ -213,7 +213,7 @@ class LogEntry:
 
 @frozen(kw_only=True)
 class TaskLog:
-    """A task's execution log, oldest first; ``dropped`` counts entries that found no room any more."""
+    """A task's execution log, oldest first. ``dropped`` counts the entries beyond its limit."""
 
     task_id: str
     entries: tuple[LogEntry, ...]
@@ -222,7 +222,7 @@ class TaskLog:
 
 @frozen(kw_only=True)
 class DeadLetter:
-    """A callback that was given up, kept so that somebody can send it again."""
+    """A delivery that was given up and is kept, so that it can be sent again."""
 
     id: str
     task_id: str

@@ -1,5 +1,5 @@
-"""The Protocols that plugins implement, and the Specs with which they announce themselves.
+"""The protocols that plugins implement, and the Specs that announce the implementations.
 
-A third party writes against these. A new capability is a new optional field on a Spec, never a new method on a
-published Protocol.
+Third parties program against these. A new capability is a new optional field of a Spec, never a new method of a
+published protocol.
 """

@@ -1,4 +1,4 @@
-"""Cluster probes: where the heartbeat's figures come from (contract section 4)."""
+"""Cluster probes read the figures of the heartbeat (contract section 4)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ S = TypeVar("S")
 
 
 class ClusterProbe(Protocol):
-    """Reads the cluster's figures. Several probes fill each other's gaps, in a configured order."""
+    """Reads figures of the cluster. If there are several probes, each fills the gaps of those before it."""
 
     async def read(self) -> ClusterInfo:
-        """What could be had now; a figure that could not be had stays ``None``."""
+        """Read the figures that are available now. The others stay ``None``."""
         ...
 
 
 @frozen(kw_only=True)
 class ClusterProbeSpec(Generic[S]):
-    """Announces a probe."""
+    """Announces a cluster probe. ``check`` returns whether it can work."""
 
     name: str
     settings: type[S]

@@ -1,4 +1,4 @@
-"""What the core lends to every plugin."""
+"""What the core provides to every plugin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Logger: TypeAlias = FilteringBoundLogger
 
 @frozen(kw_only=True)
 class ByteLimits:
-    """Bounds in bytes: ``answer`` for what a backend answers, ``output`` for each stream of a command (§7)."""
+    """Limits in bytes: ``answer`` for a response of a backend, ``output`` for each stream of a command.
+
+    See contract section 7.
+    """
 
     answer: int = 32 * 1024 * 1024
     output: int = 64 * 1024
@@ -26,7 +29,7 @@ class ByteLimits:
 
 @frozen(kw_only=True)
 class Health:
-    """What a Spec's ``check`` says: able to work or not, and why not in one sentence."""
+    """The result of a Spec's ``check``: whether it can work, and if not, why, in one sentence."""
 
     ok: bool
     detail: str = ""
@@ -34,14 +37,14 @@ class Health:
 
 @frozen(kw_only=True)
 class PluginContext:
-    """What a plugin is given when it is opened.
+    """What a plugin gets when it is opened.
 
-    ``credential`` looks a name up late, each time it is needed, so that a rotated secret is seen. It raises
-    :class:`~candy_core.errors.NotFound` for a name that is not there. Two names are the core's own: ``server`` is the
-    key for Candy-Server, ``agent`` the agent's own API key.
+    ``credential`` returns a secret by name. Call it each time the secret is needed, since secrets are rotated. It
+    raises :class:`~candy_core.errors.NotFound` for an unknown name. The core itself has two: ``server`` is the key for
+    Candy-Server, ``agent`` the agent's own API key.
 
-    ``tls`` makes the context for outgoing connections; plugins may load their own certificates into it. It reads the
-    system's certificates, so call it in a thread.
+    ``tls`` creates a context for outgoing connections, into which a plugin may load its own certificates. It reads the
+    system's certificates, so call it in a thread. ``server_url`` is the address of Candy-Server, if one is configured.
     """
 
     plugin: str
@@ -61,9 +64,9 @@ class PluginContext:
         connect_timeout: float | None = 10.0,
         tls: ssl.SSLContext | None = None,
     ) -> AbstractAsyncContextManager[HttpClient]:
-        """An HTTP client for the time of the block, its answers bounded by ``limits.answer``.
+        """Open an HTTP client whose responses are limited to ``limits.answer`` bytes.
 
-        See :func:`~candy_core.http_client.http_client`, which has the parameters.
+        For the parameters see :func:`~candy_core.http_client.http_client`.
         """
         return http_client(
             limit=self.limits.answer,

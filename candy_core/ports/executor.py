@@ -1,4 +1,4 @@
-"""Executors: what an item's ``type`` may name."""
+"""Executors run the items of one ``type``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from candy_core.model.task import ItemId, Locale, Outcome
 from candy_core.ports.context import Health, Logger, PluginContext
 
 P = TypeVar("P")
-"""A params class: attrs, frozen."""
+"""The class of params: a frozen attrs class."""
 S = TypeVar("S")
-"""A settings class: attrs, frozen, every field with a default."""
+"""The class of settings: a frozen attrs class whose fields all have defaults."""
 
 
 @frozen(kw_only=True)
 class Item(Generic[P]):
-    """One item to be run. ``index`` is its place in the task's request, from 0."""
+    """One item to run. ``index`` is its index in the task's request, from 0."""
 
     index: int
     id: ItemId
@@ -30,10 +30,10 @@ class Item(Generic[P]):
 
 @frozen(kw_only=True)
 class Run:
-    """The circumstances of one call.
+    """The context of one call.
 
-    ``time`` is the instant of the task in Unix seconds, the same for all of its items, for a retry and for a takeover
-    by another replica (contract section 2). ``deadline`` is on the clock of the running event loop.
+    ``time`` is the evaluation time of the task in Unix seconds. It is the same for all items of the task, for retries,
+    and when another replica takes over (contract section 2). ``deadline`` is a time of the running event loop's clock.
     """
 
     task_id: str
@@ -43,40 +43,41 @@ class Run:
     logger: Logger = field(repr=False)
 
     def remaining(self) -> float:
-        """Seconds until the deadline, never negative."""
+        """The seconds until the deadline, never negative."""
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
 
 class Executor(Protocol[P]):
-    """Runs one item at a time; the core runs many of them side by side."""
+    """Runs one item per call. The core makes many calls at the same time."""
 
     async def run(self, item: Item[P], run: Run) -> Outcome:
-        """Run the item and say what was found.
+        """Run the item and return its outcome.
 
-        An expected failure (a server out of reach, a query refused) is an outcome with a reason, not an exception; an
-        exception is a fault of the plugin and gives the item ``plugin_error``.
+        An expected failure (an unreachable server, a rejected query) is an outcome with a reason, not an exception. An
+        exception is a fault of the plugin, and the item gets ``plugin_error``.
 
-        Must end soon after it is canceled, which is how timeouts and cancels reach it: after 5 s it is abandoned.
-        It may catch the cancellation to clean up and then return an outcome: the core keeps its ``value``, ``details``
-        and ``stats``, and sets status, reason and message itself.
+        At a timeout or a cancel the core cancels the call, which must then end soon: after 5 s it is abandoned. The
+        call may catch the cancellation to clean up and return an outcome. The core keeps its ``value``, ``details`` and
+        ``stats``, and sets status, reason and message itself.
         """
         ...
 
 
 class BatchExecutor(Protocol[P]):
-    """Runs items that have the same ``batch_key`` in one call."""
+    """Runs several items with the same ``batch_key`` in one call."""
 
     def run_batch(self, items: Sequence[Item[P]], run: Run) -> AsyncIterator[tuple[int, Outcome]]:
         """Yield ``(item.index, outcome)`` for each item as soon as it is known, in any order.
 
-        An item for which nothing was yielded when the iterator ends gets ``plugin_error``. ``run.deadline`` is the
-        latest of the items' own; an item whose own has passed has its result already, and what comes later is dropped.
+        An item without an outcome at the end of the iterator gets ``plugin_error``. ``run.deadline`` is the latest
+        deadline of the items. An item whose own deadline has passed already has its result, so a later outcome is
+        dropped.
         """
         ...
 
 
 def no_scopes(params: object) -> frozenset[str]:
-    """The default for :attr:`ExecutorSpec.scopes`: nothing beyond ``tasks:write``."""
+    """The default of :attr:`ExecutorSpec.scopes`: no scope beyond ``tasks:write``."""
     return frozenset()
 
 
@@ -84,15 +85,17 @@ def no_scopes(params: object) -> frozenset[str]:
 class ExecutorSpec(Generic[P, S]):
     """Announces an executor.
 
-    ``name`` is the item type on the wire and matches ``[a-z][a-z0-9_]*``; ``aliases`` are further spellings and free.
-    ``scopes`` says what the caller's key must hold for these params; it is pure, and called at intake.
-    ``batch_key`` gives items that may share one call the same key, ``None`` for an item that goes alone; where it is
-    set, ``open`` yields a :class:`BatchExecutor`. ``max_batch`` bounds the items of one call, ``max_concurrent`` the
-    calls at one time (``None``: the core's default). Items with the same ``batch_key`` and the same ``dedup_key``
-    always share a call, however many they are, and count as one towards ``max_batch``: an executor sees equal items
-    together, and can query once for all of them. ``concurrency_key`` names what a call depends on, such as one of
-    several servers: ``max_concurrent``, or the core's default, then bounds the calls of each key separately, so that a
-    hanging server holds up no calls to another. Items of one batch key have one concurrency key.
+    ``name`` is the item type in requests and matches ``[a-z][a-z0-9_]*``. ``aliases`` are other spellings, of any form.
+    ``scopes`` returns the scopes that the caller's key needs for given params. It is pure and called at intake.
+
+    ``batch_key`` returns the same key for items that may share a call, and ``None`` for an item that must have its own.
+    If it is set, ``open`` yields a :class:`BatchExecutor`. ``max_batch`` limits the items of one call. Items with the
+    same ``batch_key`` and the same ``dedup_key`` always share a call and count as one towards ``max_batch``, so that an
+    executor sees equal items together and can query once for all of them.
+
+    ``max_concurrent`` limits the simultaneous calls (``None``: the core's default). ``concurrency_key`` names what a
+    call depends on, such as one of several servers. The limit then applies to each key separately, so that a hanging
+    server does not delay calls to another. All items with one batch key must have the same concurrency key.
     """
 
     name: str

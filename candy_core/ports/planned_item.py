@@ -1,4 +1,4 @@
-"""An item on its way through a task store: as it is planned, and as its result is kept."""
+"""An item in a task store: as planned, and as a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from candy_core.model.task import ItemId, ItemResult, ItemStatus, Json, Outcome
 
 @frozen(kw_only=True)
 class PlannedItem:
-    """An item as intake left it. ``verdict`` is set where the core refused it: that is its result, it never runs."""
+    """An item after intake. If the core rejected it, ``verdict`` is its result and it never runs."""
 
     id: ItemId
     type: str
@@ -21,15 +21,15 @@ class PlannedItem:
     retries: int = 0
     verdict: Outcome | None = None
     read: object = field(default=None, init=False, eq=False, repr=False)
-    """The params as the executor's own class, where this process has read them already. No store has to keep it."""
+    """The params in the executor's class, if this process has read them already. Stores need not keep it."""
 
     def with_read(self, params: object) -> PlannedItem:
-        """The same item, which remembers what its params were read as."""
+        """The same item with its params in the executor's class."""
         object.__setattr__(self, "read", params)
         return self
 
     def result(self, outcome: Outcome, seconds: float = 0.0) -> ItemResult:
-        """What was asked, and what came of it after ``seconds``."""
+        """The result of the item with this outcome after ``seconds``."""
         return ItemResult(
             item_id=self.id,
             name=self.name,
@@ -46,9 +46,9 @@ class PlannedItem:
 
 @frozen
 class ItemRecord:
-    """An item's result as a store keeps it: by the item's index, and as the JSON text of an :class:`ItemResult`.
+    """An item's result as a store keeps it: its index, and the JSON text of an :class:`ItemResult`.
 
-    ``status`` is what stands in the text, for the task's progress.
+    ``status`` is the status in that text, for the task's progress.
     """
 
     index: int

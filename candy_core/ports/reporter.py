@@ -1,4 +1,4 @@
-"""Reporters: where results go."""
+"""Reporters deliver results."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ S = TypeVar("S")
 
 @frozen(kw_only=True)
 class Delivery:
-    """One thing to be told to one reporter.
+    """One document for one reporter.
 
-    ``id`` is the same for every attempt. ``document`` is JSON in UTF-8: the result object for
-    ``ended``, the status object for the other events. ``attempt`` counts from 1.
+    ``id`` is the same for every attempt. ``document`` is JSON in UTF-8: the result object for ``ended``, the status
+    object for the other events. ``attempt`` counts from 1.
     """
 
     id: str
@@ -37,24 +37,24 @@ class Delivery:
 
 @frozen
 class Delivered:
-    """It has arrived."""
+    """The delivery has arrived."""
 
     detail: str = field(default="", validator=instance_of(str))
 
 
 @frozen
 class Retry:
-    """Not yet. ``after`` in seconds, ``None`` for the core's own backoff; ``why`` in a few words without secrets."""
+    """Try again ``after`` seconds, or with the core's backoff if ``None``. ``why``: a few words without secrets."""
 
     why: str = field(validator=instance_of(str))
     after: float | None = field(default=None, validator=optional(instance_of((int, float))))
     blocked: bool = False
-    """Whether no delivery can pass until somebody acts (a key was refused): ``/ready`` shows it."""
+    """Whether no delivery can succeed until an operator acts (a key was rejected). ``/ready`` shows it."""
 
 
 @frozen
 class Refused:
-    """Never. It becomes a dead letter."""
+    """The delivery can never succeed and becomes a dead letter."""
 
     why: str = field(validator=instance_of(str))
 
@@ -63,7 +63,7 @@ Answer: TypeAlias = Delivered | Retry | Refused
 
 
 class Reporter(Protocol):
-    """Delivers; queueing, retries and dead letters are the core's."""
+    """Delivers one document per call. The core handles queueing, retries and dead letters."""
 
     async def deliver(self, delivery: Delivery) -> Answer:
         """Try once. A network error is a :class:`Retry`, not an exception."""
@@ -71,12 +71,12 @@ class Reporter(Protocol):
 
 
 def no_problems(context: PluginContext, settings: object, callback: Callback) -> Sequence[Problem]:
-    """The default for :attr:`ReporterSpec.check_callback`."""
+    """The default of :attr:`ReporterSpec.check_callback`."""
     return ()
 
 
 def wants_all(context: PluginContext, settings: object, callback: Callback | None) -> bool:
-    """The default for :attr:`ReporterSpec.wants`."""
+    """The default of :attr:`ReporterSpec.wants`."""
     return True
 
 
@@ -84,11 +84,10 @@ def wants_all(context: PluginContext, settings: object, callback: Callback | Non
 class ReporterSpec(Generic[S]):
     """Announces a reporter.
 
-    ``formats`` are words that a task's ``callback.format`` may name: a reporter that has some is given the tasks that
-    name one of them (``candy`` where a task names none), a reporter without any is given every task.
-    ``wants`` says, without I/O, whether there is anywhere to deliver to; ``check_callback`` is asked at intake about a
-    callback that a task brings, with paths relative to it (``$.url``). ``max_age`` is the age in seconds at which an
-    undelivered delivery is given up.
+    ``formats`` are the values of a task's ``callback.format`` that the reporter handles (a task's default is
+    ``candy``). A reporter without formats gets every task. ``wants`` returns, without I/O, whether a task has a
+    destination. ``check_callback`` checks the callback of a task at intake; the paths of its problems start at the
+    callback (``$.url``). ``max_age`` returns the age in seconds at which a delivery is given up.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Rule backends: where alert rules of one ``type`` are kept (contract section 5).
+"""Rule backends keep the alert rules of one ``type`` (contract section 5).
 
-Sync, drift and prune are the core's, over these five methods; it also reads ``content``, keeps what it needs in
-annotations, and asks :meth:`RuleBackend.validate` before it writes. Names of objects, who manages them, versions and
-the errors of a cluster are the backend's. Every implementation passes the suite
+The core reads ``content``, stores what it needs in annotations, calls :meth:`RuleBackend.validate` before it writes,
+and does sync, drift and prune with the five methods. The backend is responsible for the names of objects, their
+ownership and versions, and for the errors of its cluster. Every implementation must pass the suite
 :class:`candy_core.testing.rule_backend.RuleBackendSuite`.
 """
 
@@ -23,80 +23,79 @@ S = TypeVar("S")
 
 @frozen
 class Absent:
-    """The object must not be there yet: ``Exists`` where it is, whoever keeps it and whatever its original name."""
+    """The object must not exist. Otherwise ``Exists``, whoever manages it and whatever its original name."""
 
 
 @frozen
 class Version:
-    """The object must be there (``NotFound``) and still be of this version (``Stale``)."""
+    """The object must exist (else ``NotFound``) and have this version (else ``Stale``)."""
 
     version: str
 
 
 @frozen
 class Anything:
-    """Whatever is there now: replaced, or made where there is nothing. A delete still needs something to delete."""
+    """The object may be in any state: it is replaced, or created. A delete still needs an object."""
 
 
 Expect: TypeAlias = Absent | Version | Anything
 
 
 class RuleBackend(Protocol):
-    """Keeps rules. Every method is safe to call from many tasks at once, and bounded in time by the backend itself.
+    """Keeps rules. Many tasks may call the methods at the same time. The backend itself limits the time of each call.
 
-    Raised are the kinds of :mod:`candy_core.errors`: those that the methods name, ``Invalid`` for a rule that the
-    backend's other side refuses (paths as :meth:`validate` has them), ``Forbidden`` where the agent's own identity may
-    not do this, and ``BackendUnavailable`` (or another ``Retriable``) where it cannot be asked now: no cluster, no CRD,
-    a time-out. After one of these a write may have happened all the same. Whoever cancels a call leaves nothing of it
-    running.
+    Methods raise the errors that they name, and: ``Invalid`` for a rule that the server rejects (with paths as in
+    :meth:`validate`), ``Forbidden`` if the agent's own identity lacks a right, and ``BackendUnavailable`` (or another
+    ``Retriable``) if the server is unavailable: no cluster, no CRD, a timeout. After one of these the write may have
+    happened nevertheless. A canceled call leaves nothing running.
     """
 
     async def list(self, namespace: str | None, *, limit: int, cursor: str | None) -> RulePage:
-        """A page of the rules of a namespace, of all namespaces for ``None``: every one once, in a stable order.
+        """A page of the rules of a namespace, or of all if ``None``: each rule once, in a stable order.
 
-        Rules that the agent does not manage are among them. ``limit`` (at least 1) is the most that a page holds; it
-        may hold fewer, even none, before the last. Raises ``Invalid`` for a cursor that is none of the backend's.
+        Rules that the agent does not manage are included. A page has at most ``limit`` rules (``limit`` is at least 1),
+        and may have fewer, even none, before the last page. Raises ``Invalid`` for an invalid cursor.
         """
         ...
 
     async def get(self, ref: RuleRef) -> StoredRule:
-        """The rule of that name. Raises ``NotFound``, also where its object is kept for another original name."""
+        """Read a rule. Raises ``NotFound``, also if its object belongs to a rule of another name."""
         ...
 
     async def validate(self, rule: Rule) -> Sequence[Problem]:
-        """Everything wrong with the rule, with paths such as ``$.groups[0].rules[1].expr``; writes nothing.
+        """Return every problem of the rule, with paths such as ``$.groups[0].rules[1].expr``. Writes nothing.
 
-        What cannot be asked now, a server's opinion say, is no problem of the rule's.
+        A check that cannot be made now, for example because a server is unavailable, is not a problem of the rule.
         """
         ...
 
     async def apply(self, rule: Rule, expect: Expect, *, dry_run: bool) -> StoredRule:
-        """Make the object be this, and give what is there then. Of racing calls with one ``expect`` one succeeds.
+        """Write the rule and return it as stored. Of racing calls with the same ``expect`` exactly one succeeds.
 
-        With ``dry_run`` everything is checked and nothing written; the answer is what would be there. Raises, looked at
-        in this order, ``Exists`` or ``NotFound``, ``NotManaged``, ``Stale``, and ``FieldConflict``, which names who
-        owns the field.
+        With ``dry_run`` everything is checked, nothing is written, and the result is what would be stored. Raises, in
+        this order of precedence, ``Exists`` or ``NotFound``, ``NotManaged``, ``Stale``, and ``FieldConflict``, which
+        names the owner of the field.
         """
         ...
 
     async def delete(self, ref: RuleRef, expect: Expect, *, dry_run: bool) -> StoredRule:
-        """Remove the object, and give what it was. ``Absent`` makes no sense here, and finds nothing to delete.
+        """Delete the rule and return what it was. With ``Absent`` it finds nothing to delete.
 
-        Raises, looked at in this order, ``NotFound`` (as :meth:`get`), ``NotManaged``, ``Stale``.
+        Raises, in this order of precedence, ``NotFound`` (as :meth:`get` does), ``NotManaged``, ``Stale``.
         """
         ...
 
 
 @frozen(kw_only=True)
 class RuleBackendSpec(Generic[S]):
-    """Announces a backend; ``name`` is the rule ``type`` on the wire, ``aliases`` further spellings of it.
+    """Announces a rule backend. ``name`` is the rule ``type`` in requests, ``aliases`` are other spellings of it.
 
-    ``group`` is the attrs class of *one* group of a rule file of this backend. The core structures each group with it
-    as it does item params (``"10"`` is 10 where a number is meant, unknown keys are refused by name, every problem has
-    a path such as ``$.groups[0].rules[1].expr``), and writes it back as JSON without ``null``: so a backend is given
-    canonical groups, and the API's document describes them. Without it groups pass as they are.
+    ``group`` is an attrs class for *one* group of a rule file. With it the core reads each group as it reads item
+    params (``"10"`` is 10 where the field is a number, unknown keys are rejected by name, every problem has a path such
+    as ``$.groups[0].rules[1].expr``) and writes it back as JSON without ``null``. So the backend gets canonical groups,
+    and the OpenAPI document describes them. Without it groups are passed on as they are.
 
-    ``wire_name`` is how answers spell the type where the caller named none: the name, or one of the aliases.
+    ``wire_name`` is the spelling of the type in responses if the request names no type: the name or one of the aliases.
     """
 
     name: str

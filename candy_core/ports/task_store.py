@@ -1,8 +1,8 @@
-"""The task store: tasks, their execution logs and the outbox of deliveries.
+"""Task stores keep tasks, their execution logs, and the queue of deliveries.
 
-One agent keeps them in memory; several agents that share a store share the work. Times are the store's: a claim tells
-the seconds that remain, which the agent then measures on its own monotonic clock. Every implementation passes the
-suite :class:`candy_core.testing.task_store.TaskStoreSuite`.
+The built-in store is in the agent's memory. Agents that share a store share its work. All times are the store's: a
+claim has the seconds that remain, which the agent then measures with its own monotonic clock. Every implementation must
+pass the suite :class:`candy_core.testing.task_store.TaskStoreSuite`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ S = TypeVar("S")
 
 @frozen(kw_only=True)
 class NewTask:
-    """A task to be kept.
+    """A task to store.
 
-    ``digest`` is equal for request bodies that are equal as JSON values; ``size`` is about what the task takes in
-    memory while it waits, in bytes.
+    ``digest`` is equal for request bodies that are equal as JSON values. ``size`` is the approximate memory in bytes
+    that the task needs while it waits.
     """
 
     task_id: str
@@ -51,7 +51,7 @@ class NewTask:
 
 @frozen(kw_only=True)
 class Submitted:
-    """``created`` is false where the same task was there already."""
+    """The result of a submission. ``created`` is false if the same task exists already."""
 
     state: TaskState
     created: bool
@@ -61,9 +61,9 @@ class Submitted:
 class Claim:
     """A lease on a slice of a task's items.
 
-    ``evaluation_time`` is the start of the task in Unix seconds, ``remaining`` the seconds until its timeout.
-    ``items`` are ``(index, item)`` pairs; empty where the task has only to be ended. ``started`` is true for the
-    claim that set the task running.
+    ``evaluation_time`` is the start of the task in Unix seconds, ``remaining`` the seconds until its timeout. ``items``
+    are ``(index, item)`` pairs, empty if the task only needs to be finished. ``started`` is true for the first claim of
+    the task.
     """
 
     lease: str
@@ -81,7 +81,7 @@ class Claim:
 
 @frozen(kw_only=True)
 class Renewal:
-    """``held`` is false where the lease had run out and the items belong to somebody else."""
+    """``held`` is false if the lease had expired, so that others may claim its items."""
 
     held: bool
     canceled: str | None = None
@@ -89,7 +89,7 @@ class Renewal:
 
 @frozen(kw_only=True)
 class NewDelivery:
-    """A delivery to be made of a task's result. ``max_age`` in seconds."""
+    """A delivery of a task's result. ``max_age`` in seconds."""
 
     id: str
     reporter: str
@@ -99,7 +99,7 @@ class NewDelivery:
 
 @frozen(kw_only=True)
 class Ending:
-    """How a task ends. ``fill`` becomes the result of every item that has none."""
+    """How a task ends. ``fill`` becomes the outcome of every item without a result."""
 
     status: TaskStatus
     message: str
@@ -119,7 +119,7 @@ class DeliveryClaim:
 
 @frozen(kw_only=True)
 class TaskPage:
-    """A page of tasks, newest first; ``next_cursor`` is ``None`` on the last."""
+    """A page of tasks, newest first. ``next_cursor`` is ``None`` on the last page."""
 
     tasks: tuple[TaskState, ...]
     next_cursor: str | None
@@ -135,7 +135,7 @@ class DeadLetterPage:
 
 @frozen(kw_only=True)
 class StoreCounts:
-    """How full the store is. Deliveries: ``received`` is always the sum of the three that follow it."""
+    """The contents of the store in numbers. ``received`` counts deliveries and is the sum of the next three."""
 
     pending: int
     running: int
@@ -145,129 +145,129 @@ class StoreCounts:
     dead: int = 0
     waiting: int = 0
     ended: Mapping[TaskStatus, int] = Factory(dict)
-    """Tasks ended since the store was opened, by status."""
+    """The tasks that have ended since the store was opened, by status."""
 
 
 class Until(Enum):
     """What :meth:`TaskStore.wait` waits for."""
 
     CANCELED = "canceled"
-    """A cancel was asked for, or the task has ended."""
+    """The task has been canceled or has ended."""
     ENDED = "ended"
 
 
 class TaskStore(Protocol):
-    """See the module. Every method is safe to call from many tasks at once."""
+    """Keeps tasks and deliveries, see the module. Many tasks may call its methods at the same time."""
 
     async def submit(self, task: NewTask) -> Submitted:
-        """Keep a task for running.
+        """Store a new task.
 
-        Raises ``QueueFull`` at the bound of waiting tasks, ``Overloaded`` where undelivered results fill the store,
-        ``Conflict`` where another task has this id. A task of the same id and digest is answered, not kept again.
+        A task with the same id and digest is not stored again. Raises ``QueueFull`` at the limit of waiting tasks,
+        ``Overloaded`` if undelivered results fill the store, and ``Conflict`` if a different task has this id.
         """
         ...
 
     async def claim(self, worker: str, *, limit: int, lease: float, wait: float) -> Claim | None:
-        """Lease up to ``limit`` items of the first task by priority, then age, waiting up to ``wait`` seconds for one.
+        """Lease up to ``limit`` items of the first task by priority and age for ``lease`` seconds.
 
-        Items whose lease of ``lease`` seconds has run out are given out again. ``None`` when there is nothing.
+        Items whose lease has expired are leased again. Waits up to ``wait`` seconds, then returns ``None``.
         """
         ...
 
     async def claim_ending(self, worker: str, *, lease: float, wait: float) -> Claim | None:
-        """Lease a task that only has to be ended: canceled, overdue or with all results, and nobody at work on it.
+        """Lease a task that only needs to be finished: canceled, overdue or with all results, and no other lease.
 
-        Its items are empty. Until it is finished, or the lease has run out, nobody else is given it.
+        The claim has no items. No other claim gets the task until the lease expires.
         """
         ...
 
     async def renew(self, lease: str, seconds: float) -> Renewal:
-        """Hold a lease for ``seconds`` from now."""
+        """Extend a lease to ``seconds`` from now."""
         ...
 
     async def record(
         self, lease: str, results: Sequence[ItemRecord], *, running: int, log: Sequence[LogEntry] = ()
     ) -> int:
-        """Keep results; the first write of an item wins. Gives the number of items that have none yet.
+        """Store results and return the number of items without one. The first result of an item wins.
 
-        ``running`` is how many of the lease's items are being run at this moment, for the task's progress; ``log`` is
-        what happened to items since the last call, and added to the task's log as :meth:`append_log` does. A lease that
-        has run out changes nothing, and has 0 for an answer.
+        ``running`` is the number of the lease's items that are running now, for the task's progress. ``log`` has the
+        events since the last call, which are appended as :meth:`append_log` does. With an expired lease nothing changes
+        and the result is 0.
         """
         ...
 
     async def release(self, lease: str) -> None:
-        """Give back a lease, and with it the items that have no result."""
+        """End a lease. Its items without a result can be claimed again."""
         ...
 
     async def finish(self, task_id: str, ending: Ending) -> bool:
-        """End a task: results and deliveries in one atomic step. False where it had ended before."""
+        """End a task: store results and deliveries in one atomic step. Returns false if it had ended before."""
         ...
 
     async def cancel(self, task_id: str, why: str) -> TaskState:
-        """Ask for the end of a task. Raises ``NotFound``, ``TaskEnded``."""
+        """Cancel a task. Raises ``NotFound`` and ``TaskEnded``."""
         ...
 
     async def wait(self, task_id: str, until: Until, timeout: float) -> TaskState | None:
-        """Wait up to ``timeout`` seconds, then give the present state; ``None`` for an unknown task."""
+        """Wait up to ``timeout`` seconds and return the state, ``None`` for an unknown task."""
         ...
 
     async def read(self, task_id: str) -> TaskState | None:
-        """A task's state."""
+        """Read a task's state, ``None`` for an unknown task."""
         ...
 
     async def read_result(self, task_id: str) -> bytes | None:
-        """A task's result object as JSON in UTF-8; while it runs, with the results so far."""
+        """Read a task's result object as JSON in UTF-8. While the task runs, it has the results so far."""
         ...
 
     async def list(self, *, status: TaskStatus | None, limit: int, cursor: str | None) -> TaskPage:
-        """Tasks, newest first. Raises ``Invalid`` for a cursor that is none of the store's."""
+        """List tasks, newest first. Raises ``Invalid`` for an invalid cursor."""
         ...
 
     async def append_log(self, task_id: str, entries: Sequence[LogEntry]) -> None:
-        """Add to a task's execution log; entries of a task that is gone are dropped."""
+        """Append to a task's execution log. Entries of an unknown task are dropped."""
         ...
 
     async def read_log(self, task_id: str) -> TaskLog | None:
-        """A task's execution log."""
+        """Read a task's execution log, ``None`` for an unknown task."""
         ...
 
     async def counts(self) -> StoreCounts:
-        """How full the store is."""
+        """Count what the store holds."""
         ...
 
     async def claim_delivery(self, reporter: str, *, lease: float, wait: float) -> DeliveryClaim | None:
-        """Lease the next delivery that is due for a reporter."""
+        """Lease the next due delivery of a reporter, waiting up to ``wait`` seconds."""
         ...
 
     async def ack(self, lease: str) -> None:
-        """It has arrived."""
+        """Remove a delivery that has arrived."""
         ...
 
     async def retry(self, lease: str, after: float, why: str) -> None:
-        """Try it again in ``after`` seconds."""
+        """Make a delivery due again in ``after`` seconds."""
         ...
 
     async def dead_letter(self, lease: str, why: str) -> None:
-        """Make it a dead letter."""
+        """Turn a delivery into a dead letter."""
         ...
 
     async def dead_letters(self, *, limit: int, cursor: str | None) -> DeadLetterPage:
-        """Dead letters, newest first. Raises ``Invalid`` for a cursor that is none of the store's."""
+        """List dead letters, newest first. Raises ``Invalid`` for an invalid cursor."""
         ...
 
     async def requeue(self, delivery_id: str) -> None:
-        """Send a dead letter again, with a fresh age. Raises ``NotFound``."""
+        """Put a dead letter back into the queue with a new age. Raises ``NotFound``."""
         ...
 
 
 @frozen(kw_only=True)
 class StoreLimits:
-    """What a store keeps: tasks that have not ended by number and bytes, ended ones by seconds and bytes."""
+    """Limits of a store: tasks that have not ended by number and bytes, ended ones by seconds and bytes."""
 
     max_pending: int = 1000
     queue_bytes: int = 64 * 1024 * 1024
-    """The tasks that have not ended; a task that is alone is always taken."""
+    """For tasks that have not ended. A single task is accepted at any size."""
     keep_seconds: float = 24 * 3600.0
     keep_bytes: int = 128 * 1024 * 1024
     outbox_bytes: int = 128 * 1024 * 1024
@@ -275,7 +275,7 @@ class StoreLimits:
 
 @frozen(kw_only=True)
 class TaskStoreSpec(Generic[S]):
-    """Announces a store; ``name`` is what ``CANDY_TASK_STORE`` may say."""
+    """Announces a task store. ``name`` is its value of ``CANDY_TASK_STORE``."""
 
     name: str
     settings: type[S]

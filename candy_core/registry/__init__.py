@@ -1,4 +1,4 @@
-"""Which plugins are installed, and what they announce: discovered, guarded, checked; nothing is connected to."""
+"""Finds the installed plugins and checks what they announce, without opening anything."""
 
 from candy_core.registry.discovery import Announced, PluginRecord, PluginState, Registry, discover
 

@@ -1,4 +1,4 @@
-"""What must hold of a plugin's name, its requirements and the records it announces."""
+"""Checks a plugin's name, its requirements and its Specs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RESERVED = frozenset(
         *("heartbeat", "shutdown", "redis_url", "test", "run"),
     )
 )
-"""Contract section 7: a plugin of that name would share its environment variables with the core."""
+"""Contract section 7: a plugin with such a name would share environment variables with the core."""
 
 BUILT_IN_STORE = "memory"
 
@@ -44,7 +44,7 @@ HOOKS: dict[str, tuple[str, type[AnySpec]]] = {
     "candy_cluster_probes": ("cluster_probe", ClusterProbeSpec),
     "candy_task_stores": ("task_store", TaskStoreSpec),
 }
-"""What each hook announces: its word in ``provides``, and the record."""
+"""What each hook announces: the word in ``provides``, and the class of the Spec."""
 
 _METHODS = {
     "executor": ("run",),
@@ -57,7 +57,7 @@ _CORE = canonicalize_name("candy-core")
 
 
 def check_name(name: str) -> None:
-    """Whether a plugin may be called that (contract section 7). Raises :class:`PluginFault`."""
+    """Check the name of a plugin (contract section 7). Raises :class:`PluginFault`."""
     if not NAME.fullmatch(name):
         raise PluginFault(
             f"the entry point's name must match {NAME.pattern}, since it names a configuration section"
@@ -70,18 +70,18 @@ def check_name(name: str) -> None:
 
 
 def check_requirements(requires: Iterable[str], core_version: str) -> None:
-    """Whether what a distribution requires of ``candy-core`` is met. Raises :class:`PluginFault`."""
+    """Check a distribution's requirement of ``candy-core``. Raises :class:`PluginFault`."""
     for text in requires:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            continue  # of no core that we know: an installer's matter
+            continue  # not about the core: left to the installer
         if canonicalize_name(requirement.name) != _CORE:
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         if not requirement.specifier.contains(Version(core_version), prereleases=True):
-            raise PluginFault(f"requires candy-core{requirement.specifier}, and this is candy-core {core_version}")
+            raise PluginFault(f"requires candy-core{requirement.specifier}, but this is candy-core {core_version}")
 
 
 def unknown_hook(name: str) -> PluginFault:
@@ -92,15 +92,15 @@ def unknown_hook(name: str) -> PluginFault:
 
 
 def check_spec(hook: str, value: object) -> AnySpec:
-    """``value`` if it is what ``hook`` announces, with all of its fields as they must be; else :class:`PluginFault`."""
+    """Check that ``value`` is a valid Spec for ``hook``, and return it. Raises :class:`PluginFault`."""
     word, kind = HOOKS[hook]
     if not isinstance(value, kind):
         raise PluginFault(f"{hook} announced {_kind_of(value)}; expected {kind.__name__}")
-    spec: Any = value  # the fields below are read as what a plugin may have put there, whatever their annotation says
+    spec: Any = value  # a plugin may have set fields to values of any type, whatever the annotations
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         raise PluginFault(f"{hook} announced a {kind.__name__} whose name {spec.name!r} does not match {NAME.pattern}")
     if kind is TaskStoreSpec and spec.name == BUILT_IN_STORE:
-        raise PluginFault(f"task_store {spec.name!r} is the core's own: give yours another name")
+        raise PluginFault(f"task_store {spec.name!r} is reserved for the core: choose another name")
     fields = {field.name for field in attrs.fields(kind)}
     for field, holds, expected in _RULES:
         if field in fields and not holds(getattr(spec, field)):
@@ -117,29 +117,29 @@ def check_spec(hook: str, value: object) -> AnySpec:
 
 
 def check_port(kind: str, spec: AnySpec, port: object) -> None:
-    """Whether what a plugin's ``open`` yielded has the methods of its port. Raises :class:`PluginFault`."""
-    wanted = _METHODS[kind]
+    """Check that the object from a plugin's ``open`` has the methods of its port. Raises :class:`PluginFault`."""
+    methods = _METHODS[kind]
     if isinstance(spec, ExecutorSpec) and spec.batch_key is not None:
-        wanted = ("run_batch",)
-    lacking = [name for name in wanted if not callable(getattr(port, name, None))]
-    if lacking:
-        raise PluginFault(f"open yielded {_kind_of(port)} without the method {', '.join(lacking)}")
+        methods = ("run_batch",)
+    missing = [name for name in methods if not callable(getattr(port, name, None))]
+    if missing:
+        raise PluginFault(f"open yielded {_kind_of(port)} without the method {', '.join(missing)}")
 
 
 def _check_settings(who: str, settings: type[Any]) -> None:
-    lacking = [f.name for f in attrs.fields(settings) if f.init and f.default is attrs.NOTHING]
-    if lacking:
+    missing = [f.name for f in attrs.fields(settings) if f.init and f.default is attrs.NOTHING]
+    if missing:
         raise PluginFault(
-            f"{who}: settings {settings.__name__} has no default for {', '.join(lacking)};"
+            f"{who}: settings {settings.__name__} has no default for {', '.join(missing)};"
             " every setting needs one, so that a plugin without settings can be opened"
         )
     _check_readable(who, "settings", settings)
 
 
 def _check_readable(who: str, what: str, kind: type[Any]) -> None:
-    """Whether the codec can make one at all: a type that it cannot read would otherwise show at the first item."""
-    # Invalid: a required field is missing, as it must be.
-    with guard(f"{who}: making {what} {kind.__name__}"), suppress(Invalid):
+    """Check that the codec supports the class. Otherwise an unsupported type would fail only at the first item."""
+    # Invalid is expected if the class has required fields.
+    with guard(f"{who}: reading {what} {kind.__name__}"), suppress(Invalid):
         params_reader.read({}, kind)
 
 
@@ -168,7 +168,7 @@ def _or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
 _RULES: Collection[tuple[str, Callable[[object], bool], str]] = (
     ("params", _record, "an attrs class"),
     ("settings", _record, "an attrs class"),
-    ("open", callable, "a function that gives an async context manager"),
+    ("open", callable, "a function that returns an async context manager"),
     ("aliases", _texts, "a tuple of strings"),
     ("formats", _texts, "a tuple of strings"),
     ("scopes", callable, "a function"),

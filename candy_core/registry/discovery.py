@@ -1,7 +1,7 @@
-"""What is installed, as one value: no module-global manager, no state.
+"""The installed plugins as one value, without global state.
 
-:func:`discover` finds the distributions with an entry point in the group ``candy``, imports each that is not blocked,
-asks what it announces and checks it. Nothing is opened here. A plugin's fault costs that plugin and no other.
+:func:`discover` finds the distributions with an entry point in the group ``candy``, imports those that are not blocked,
+calls their hooks and checks what they announce. Nothing is opened here. A fault of one plugin does not affect others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SpecT = TypeVar("SpecT")
 
 
 class PluginState(StrEnum):
-    """Contract section 6. ``blocked``: by configuration; it is not even imported."""
+    """Contract section 6. A plugin that the configuration blocks is not even imported."""
 
     ACTIVE = "active"
     FAILED = "failed"
@@ -39,9 +39,9 @@ class PluginState(StrEnum):
 
 @frozen(kw_only=True)
 class PluginRecord:
-    """One entry point. ``name`` is the entry point's, ``provides`` has words such as ``executor:prometheus``.
+    """One entry point. ``name`` is its name, ``provides`` has entries such as ``executor:prometheus``.
 
-    ``error`` says in one line why it failed, or what an active plugin does not serve because of a clash.
+    ``error`` says in one line why it failed, or what an active plugin does not provide because of a name clash.
     """
 
     name: str
@@ -54,7 +54,7 @@ class PluginRecord:
 
 @frozen(kw_only=True)
 class Announced(Generic[SpecT]):
-    """A record, and the name of the plugin that announced it."""
+    """A Spec, and the name of the plugin that announced it."""
 
     plugin: str
     spec: SpecT
@@ -62,10 +62,10 @@ class Announced(Generic[SpecT]):
 
 @frozen(kw_only=True)
 class Registry:
-    """Everything that is installed and fit to be opened.
+    """Everything that is installed and can be opened.
 
-    ``executors`` and ``rule_backends`` go by every spelling on the wire, name and aliases, and hold the same
-    :class:`Announced` under each; the others go by name. ``packages`` says which import package is whose.
+    The keys of ``executors`` and ``rule_backends`` are names and aliases, with the same :class:`Announced` for each
+    spelling; the other keys are names. ``packages`` maps import packages to plugins.
     """
 
     plugins: tuple[PluginRecord, ...] = ()
@@ -79,7 +79,7 @@ class Registry:
 
 @define(eq=False)
 class _Plugin:
-    """One entry point on its way into the registry."""
+    """One entry point during discovery."""
 
     candidate: Candidate
     state: PluginState = PluginState.ACTIVE
@@ -103,15 +103,14 @@ class _Plugin:
 
 
 def discover(*, blocked: Collection[str] = (), core_version: str = __version__) -> Registry:
-    """Find, import, ask and check every plugin; never raises for a plugin's fault.
+    """Find, import and check every plugin. A fault of a plugin never raises.
 
-    ``blocked`` has names of plugins; one that is no plugin's is read as the name of a distribution, which is how one of
-    two distributions that give a plugin the same name is blocked. ``core_version`` is what ``Requires-Dist`` is held
-    against.
+    ``blocked`` has names of plugins. A name that no plugin has is taken as the name of a distribution, so that one of
+    two distributions with the same plugin name can be blocked. ``core_version`` is compared with ``Requires-Dist``.
     """
     plugins = [_Plugin(candidate) for candidate in find_candidates()]
     _block(plugins, blocked)
-    _refuse_same_names(plugins)
+    _reject_duplicate_names(plugins)
     for plugin in _active(plugins):
         try:
             specs = load(plugin.candidate, core_version=core_version)
@@ -120,17 +119,17 @@ def discover(*, blocked: Collection[str] = (), core_version: str = __version__) 
         else:
             plugin.announced = tuple((hook, Announced(plugin=plugin.candidate.name, spec=spec)) for hook, spec in specs)
     packages = _packages([plugin.candidate for plugin in _active(plugins)])
-    served = {hook: _serve(hook, plugins) for hook in HOOKS}
+    assigned = {hook: _assign(hook, plugins) for hook in HOOKS}
     for plugin in _active(plugins):
         if plugin.errors and not plugin.provides:
             plugin.state = PluginState.FAILED
     return Registry(
         plugins=tuple(plugin.record() for plugin in plugins),
-        executors=_frozen(served["candy_executors"]),
-        rule_backends=_frozen(served["candy_rule_backends"]),
-        reporters=_frozen(served["candy_reporters"]),
-        cluster_probes=_frozen(served["candy_cluster_probes"]),
-        task_stores=_frozen(served["candy_task_stores"]),
+        executors=_frozen(assigned["candy_executors"]),
+        rule_backends=_frozen(assigned["candy_rule_backends"]),
+        reporters=_frozen(assigned["candy_reporters"]),
+        cluster_probes=_frozen(assigned["candy_cluster_probes"]),
+        task_stores=_frozen(assigned["candy_task_stores"]),
         packages=_frozen(packages),
     )
 
@@ -151,7 +150,7 @@ def _block(plugins: Collection[_Plugin], blocked: Collection[str]) -> None:
             plugin.state = PluginState.BLOCKED
 
 
-def _refuse_same_names(plugins: Collection[_Plugin]) -> None:
+def _reject_duplicate_names(plugins: Collection[_Plugin]) -> None:
     by_name: dict[str, list[_Plugin]] = defaultdict(list)
     for plugin in _active(plugins):
         by_name[plugin.candidate.name].append(plugin)
@@ -160,7 +159,7 @@ def _refuse_same_names(plugins: Collection[_Plugin]) -> None:
             owners = " and ".join(plugin.candidate.label for plugin in same)
             for plugin in same:
                 plugin.fail(
-                    f"the distributions {owners} both call a plugin {plugin.candidate.name!r}, and neither is used:"
+                    f"the distributions {owners} both have a plugin {plugin.candidate.name!r}, and neither is used:"
                     " uninstall one, or name its distribution in CANDY_PLUGINS_BLOCKED"
                 )
 
@@ -168,8 +167,8 @@ def _refuse_same_names(plugins: Collection[_Plugin]) -> None:
 _Claim: TypeAlias = tuple[_Plugin, Announced[Any]]
 
 
-def _serve(hook: str, plugins: Collection[_Plugin]) -> dict[str, Announced[Any]]:
-    """Who serves which spelling of one kind; a spelling that two records claim goes to neither."""
+def _assign(hook: str, plugins: Collection[_Plugin]) -> dict[str, Announced[Any]]:
+    """The Spec for each spelling of one kind. A spelling that two Specs claim belongs to neither."""
     word, _ = HOOKS[hook]
     claims = [
         (plugin, announced)
@@ -177,18 +176,18 @@ def _serve(hook: str, plugins: Collection[_Plugin]) -> dict[str, Announced[Any]]
         for announcing, announced in plugin.announced
         if announcing == hook
     ]
-    served = _settle(claims, word, _spellings)
+    served = _resolve(claims, word, _spellings)
     if hook == "candy_reporters":
         claims = _with_own_formats([claim for claim in claims if claim[1].spec.name in served])
         served = {announced.spec.name: announced for _, announced in claims}
     for plugin, announced in claims:
         mine = [spelling for spelling in _spellings(announced.spec) if served.get(spelling) is announced]
-        # The name stands for its aliases; they are told only where the name itself was lost in a clash.
+        # The name represents its aliases. They are listed only if the name itself was lost in a clash.
         plugin.provides += [f"{word}:{spelling}" for spelling in (mine[:1] if announced.spec.name in mine else mine)]
     return served
 
 
-def _settle(
+def _resolve(
     claims: Iterable[_Claim], what: str, spellings: Callable[[Any], Iterable[str]]
 ) -> dict[str, Announced[Any]]:
     by_spelling: dict[str, list[_Claim]] = defaultdict(list)
@@ -203,23 +202,23 @@ def _settle(
         owners = list(dict.fromkeys(f"{p.candidate.name} ({p.candidate.label})" for p, _ in claimants))
         for plugin in {id(plugin): plugin for plugin, _ in claimants}.values():
             plugin.errors.append(
-                f"{what} {spelling!r} is announced by both {' and '.join(owners)}, and neither serves it:"
+                f"{what} {spelling!r} is announced by both {' and '.join(owners)}, and neither is used:"
                 " block one of them with CANDY_PLUGINS_BLOCKED"
                 if len(owners) > 1
-                else f"{what} {spelling!r} is announced twice by {owners[0]}, and so not served"
+                else f"{what} {spelling!r} is announced twice by {owners[0]} and is not used"
             )
     return served
 
 
 def _with_own_formats(claims: list[_Claim]) -> list[_Claim]:
-    """Each reporter with the formats that it alone claims.
+    """Each reporter with the formats that no other reporter claims.
 
-    One that had formats and keeps none is left out: a reporter without formats would be given every task.
+    A reporter that loses all of its formats is left out, since one without formats would get every task.
     """
-    own = _settle(claims, "reporter format", lambda spec: dict.fromkeys(spec.formats))
+    own = _resolve(claims, "reporter format", lambda spec: dict.fromkeys(spec.formats))
     kept = []
     for plugin, announced in claims:
-        formats = tuple(word for word in announced.spec.formats if own.get(word) is announced)
+        formats = tuple(name for name in announced.spec.formats if own.get(name) is announced)
         if formats == announced.spec.formats:
             kept.append((plugin, announced))
         elif formats:
@@ -232,7 +231,7 @@ def _spellings(spec: AnySpec) -> tuple[str, ...]:
 
 
 def _packages(candidates: Collection[Candidate]) -> dict[str, str]:
-    """Import package to plugin: the top-level one, or as much more of the path as tells two plugins apart."""
+    """Import packages by plugin: the top-level package, or as much of the path as distinguishes two plugins."""
     packages: dict[str, str] = {}
     for candidate in candidates:
         path = candidate.module.split(".")

@@ -1,4 +1,4 @@
-"""Finds the installed plugins, imports one, and asks it what it announces. Every fault is that plugin's alone."""
+"""Finds and imports plugins and calls their hooks. A fault of one plugin does not affect others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from candy_core.registry.checks import HOOKS, AnySpec, check_name, check_require
 
 @frozen(kw_only=True)
 class Candidate:
-    """An entry point as its distribution's metadata describes it: nothing of it has been imported."""
+    """An entry point, known from its distribution's metadata. Nothing has been imported yet."""
 
     name: str
     distribution: str
@@ -32,21 +32,21 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Distribution and version, as errors name them."""
+        """Distribution and version, for messages."""
         return f"{self.distribution} {self.version}"
 
 
 def find_candidates() -> tuple[Candidate, ...]:
-    """Every entry point of the group ``candy``, by name and distribution.
+    """Every entry point of the group ``candy``, sorted by name and distribution.
 
-    A distribution that stands on the path twice counts once, the first as for an import. One whose entry points cannot
-    be read is passed over, and does not hide the others.
+    If a distribution is on the path twice, the first one counts, as for an import. One whose entry points cannot be
+    read is skipped.
     """
     found: dict[str, list[Candidate]] = {}
     for distribution in importlib_metadata.distributions():
         try:
             entries = list(distribution.entry_points.select(group=hookspecs.PROJECT))
-        except Exception:  # noqa: BLE001, S112  # somebody's broken metadata: it may have nothing to do with us
+        except Exception:  # noqa: BLE001, S112  # the broken metadata may belong to an unrelated distribution
             continue
         if entries:
             candidates = _candidates_of(distribution, entries)
@@ -82,10 +82,10 @@ def _candidates_of(
 
 
 def load(candidate: Candidate, *, core_version: str) -> tuple[tuple[str, AnySpec], ...]:
-    """Import a plugin and list what it announces, as pairs of a hook's name and a record.
+    """Import a plugin and return what it announces, as pairs of a hook's name and a Spec.
 
-    What it prints on the way goes to stderr: stdout belongs to the agent's answers (contract section 7).
-    Raises :class:`PluginFault`, whatever the plugin raised.
+    Its prints go to stderr, since stdout is for the output of the agent's commands (contract section 7). Raises
+    :class:`PluginFault` for anything that the plugin raises.
     """
     if candidate.unreadable is not None:
         raise candidate.unreadable
@@ -95,12 +95,12 @@ def load(candidate: Candidate, *, core_version: str) -> tuple[tuple[str, AnySpec
     with redirect_stdout(sys.stderr):
         with guard("its import"):
             plugin = candidate.load()
-        with guard("asking what it announces"):
+        with guard("calling its hooks"):
             return tuple(_announced(candidate.name, plugin))
 
 
 def _announced(name: str, plugin: object) -> Iterator[tuple[str, AnySpec]]:
-    # A manager for each plugin: what one of them does to it, no other one sees.
+    # A manager for each plugin, so that one plugin cannot change what others see.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     if plugin is None:
@@ -112,18 +112,18 @@ def _announced(name: str, plugin: object) -> Iterator[tuple[str, AnySpec]]:
         if isinstance(fault.__cause__, pluggy.PluginValidationError):
             raise PluginFault(_signature(fault.__cause__)) from None
         raise
-    # Not get_hookcallers(plugin): it compares plugins, and one may have an __eq__ of its own.
+    # Not get_hookcallers(plugin), which compares plugins: one may define __eq__.
     callers = [caller for caller in vars(manager.hook).values() if caller.get_hookimpls()]
     if not callers:
         raise PluginFault(
             f"has no hook implementation: mark one of {', '.join(HOOKS)} with candy_core.hookimpl,"
-            " and let the entry point name its module"
+            " and name its module in the entry point"
         )
     for caller in callers:
         if not caller.has_spec() and not all(impl.optionalhook for impl in caller.get_hookimpls()):
             raise unknown_hook(caller.name)
         if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls()):
-            raise PluginFault(f"wraps {caller.name}: hooks are collected, and may not be wrapped")
+            raise PluginFault(f"wraps {caller.name}: hooks are collected and must not be wrapped")
     with guard("its hooks"):
         manager.check_pending()
     for caller in callers:
@@ -133,18 +133,18 @@ def _announced(name: str, plugin: object) -> Iterator[tuple[str, AnySpec]]:
 
 def _call(caller: pluggy.HookCaller) -> Iterable[object]:
     with guard(caller.name):
-        answers: list[Any] = caller()
-    if len(answers) < len(caller.get_hookimpls()):  # pluggy leaves out None
-        raise PluginFault(f"{caller.name} returned None; expected an iterable of records")
+        results: list[Any] = caller()
+    if len(results) < len(caller.get_hookimpls()):  # pluggy leaves out None
+        raise PluginFault(f"{caller.name} returned None; expected an iterable of Specs")
     values: list[object] = []
-    for answer in answers:
-        if inspect.iscoroutine(answer):
-            answer.close()
-            raise PluginFault(f"{caller.name} is an async function; a hook announces, and is a plain one")
-        if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-            raise PluginFault(f"{caller.name} returned a {type(answer).__name__}; expected an iterable of records")
+    for result in results:
+        if inspect.iscoroutine(result):
+            result.close()
+            raise PluginFault(f"{caller.name} is an async function; a hook must be a plain function")
+        if isinstance(result, str | bytes) or not isinstance(result, Iterable):
+            raise PluginFault(f"{caller.name} returned a {type(result).__name__}; expected an iterable of Specs")
         with guard(caller.name):  # a generator raises late
-            values.extend(answer)
+            values.extend(result)
     return values
 
 
