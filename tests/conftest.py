@@ -38,7 +38,7 @@ class Greeter:
     async def run(self, item, run):
         return Outcome(status=ItemStatus.NORMAL, reason=Reason.OK)
 
-class Teller:
+class Recorder:
     async def deliver(self, delivery):
         return Delivered()
 
@@ -47,18 +47,18 @@ async def open_greeter(context, settings):
     yield Greeter()
 
 @asynccontextmanager
-async def open_teller(context, settings):
-    yield Teller()
+async def open_reporter(context, settings):
+    yield Recorder()
 
 def greeter(name, **more):
     return ExecutorSpec(**{"name": name, "params": Params, "settings": Settings, "open": open_greeter, **more})
 
-def teller(name, **more):
-    return ReporterSpec(**{"name": name, "settings": Settings, "open": open_teller, **more})
+def reporter_spec(name, **more):
+    return ReporterSpec(**{"name": name, "settings": Settings, "open": open_reporter, **more})
 """
 
 
-class Shelf:
+class PluginSite:
     """Installs plugins for one test."""
 
     def __init__(self, folder: Path) -> None:
@@ -79,7 +79,7 @@ class Shelf:
         prelude: bool = True,
     ) -> str:
         """Write a distribution whose entry point ``plugin`` names a package with ``source``. Returns the package."""
-        distribution = distribution or f"shelf-{plugin.replace('_', '-')}"
+        distribution = distribution or f"site-{plugin.replace('_', '-')}"
         package = distribution.replace("-", "_").replace(".", "_")
         root = self.folder / package
         root.mkdir(exist_ok=True)
@@ -101,14 +101,14 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def site(tmp_path: Path) -> Iterator[PluginSite]:
     """A folder on ``sys.path`` for distributions. Modules imported from it are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        yield Shelf(folder)
+        yield PluginSite(folder)
     finally:
         sys.path.remove(str(folder))
         for name, module in list(sys.modules.items()):

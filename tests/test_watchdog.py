@@ -67,10 +67,10 @@ def candy_executors():
 
 
 async def test_a_plugin_that_blocks_the_loop_is_named_with_the_location(
-    shelf: Any, logger: Logger, captured: LogCapture, clock: Clock
+    site: Any, logger: Logger, captured: LogCapture, clock: Clock
 ) -> None:
-    package = shelf.install("blocking", BLOCKING)
-    packages = discover(blocked=shelf.elsewhere).packages
+    package = site.install("blocking", BLOCKING)
+    packages = discover(blocked=site.elsewhere).packages
     metrics = Metrics("0")
     async with LoopWatchdog(
         packages=packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock
@@ -85,7 +85,7 @@ async def test_a_plugin_that_blocks_the_loop_is_named_with_the_location(
         assert blocked_entry["event"] == "event_loop_blocked"
         assert blocked_entry["plugin"] == "blocking"
         assert blocked_entry["location"].endswith(" block_here")
-        assert "shelf_blocking/__init__.py:" in blocked_entry["location"]
+        assert "site_blocking/__init__.py:" in blocked_entry["location"]
         assert recovered["event"] == "event_loop_recovered"
         assert recovered["seconds"] >= 0.5
         await eventually(lambda: lag(metrics) < 0.1)
@@ -94,16 +94,16 @@ async def test_a_plugin_that_blocks_the_loop_is_named_with_the_location(
 
 
 async def test_a_block_in_a_library_is_attributed_to_the_calling_plugin(
-    shelf: Any, logger: Logger, clock: Clock
+    site: Any, logger: Logger, clock: Clock
 ) -> None:
-    (shelf.folder / "shelf_kit.py").write_text("def spin(call): call()\n", encoding="utf-8")
+    (site.folder / "site_kit.py").write_text("def spin(call): call()\n", encoding="utf-8")
     importlib.invalidate_caches()
-    package = shelf.install(
-        "caller", "import shelf_kit\ndef work(block_loop):\n    shelf_kit.spin(lambda: block_loop())\nhookimpl(work)"
+    package = site.install(
+        "caller", "import site_kit\ndef work(block_loop):\n    site_kit.spin(lambda: block_loop())\nhookimpl(work)"
     )
     module = importlib.import_module(package)
     metrics = Metrics("0")
-    packages = {package: "caller", "shelf": "other"}
+    packages = {package: "caller", "site": "other"}
     async with LoopWatchdog(
         packages=packages, metrics=metrics, logger=logger, threshold=0.2, interval=0.02, clock=clock
     ):

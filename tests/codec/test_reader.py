@@ -464,7 +464,7 @@ def test_an_input_that_is_nothing_but_problems_is_told_of_the_first_ten_thousand
     with pytest.raises(Invalid) as caught:
         request_reader.read(value, Record)
     assert [problem.path for problem in caught.value.problems[9_999:]] == [path, "$"]
-    assert "no more were looked for" in caught.value.problems[-1].message
+    assert "the rest was not checked" in caught.value.problems[-1].message
 
 
 def test_a_list_that_is_too_long_is_refused_before_its_elements_are_looked_at() -> None:

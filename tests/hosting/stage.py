@@ -24,8 +24,8 @@ test about a limit that is not kept shortens that one."""
 class HostBench:
     """A plugin host and its dependencies."""
 
-    def __init__(self, shelf: Any, logger: Logger, captured: LogCapture, context: Any) -> None:
-        self._elsewhere = shelf.elsewhere
+    def __init__(self, site: Any, logger: Logger, captured: LogCapture, context: Any) -> None:
+        self._elsewhere = site.elsewhere
         self.metrics = Metrics("0")
         self.captured = captured
         self._logger = logger

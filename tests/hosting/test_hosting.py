@@ -21,12 +21,12 @@ from .stage import GOOD, QUICK, HostBench, plugin, record
 
 
 @pytest.fixture
-def bench(shelf: Any, logger: Logger, captured: LogCapture, context: Any) -> HostBench:
-    return HostBench(shelf, logger, captured, context)
+def bench(site: Any, logger: Logger, captured: LogCapture, context: Any) -> HostBench:
+    return HostBench(site, logger, captured, context)
 
 
-async def test_a_plugin_is_opened_once_for_all_its_aliases_and_closed_at_the_end(shelf: Any, bench: HostBench) -> None:
-    package = shelf.install(
+async def test_a_plugin_is_opened_once_for_all_its_aliases_and_closed_at_the_end(site: Any, bench: HostBench) -> None:
+    package = site.install(
         "hello",
         plugin("""
         events = []
@@ -66,7 +66,7 @@ async def test_a_plugin_is_opened_once_for_all_its_aliases_and_closed_at_the_end
         ),
         ("@asynccontextmanager\nasync def open_it(c, s):\n    return\n    yield", "generator didn't yield"),
         ("@asynccontextmanager\nasync def open_it(c, s):\n    yield", "open yielded None without the method run"),
-        ("@asynccontextmanager\nasync def open_it(c, s):\n    yield Teller()", "a Teller without the method run"),
+        ("@asynccontextmanager\nasync def open_it(c, s):\n    yield Recorder()", "a Recorder without the method run"),
         (
             "async def open_it(c, s):\n    return Greeter()",
             "open returned a coroutine; expected an async context manager",
@@ -79,10 +79,10 @@ async def test_a_plugin_is_opened_once_for_all_its_aliases_and_closed_at_the_end
     ],
 )
 async def test_a_plugin_that_fails_to_open_does_not_affect_others(
-    shelf: Any, bench: HostBench, body: str, error: str
+    site: Any, bench: HostBench, body: str, error: str
 ) -> None:
-    shelf.install("bad", plugin(body))
-    shelf.install("good", GOOD)
+    site.install("bad", plugin(body))
+    site.install("good", GOOD)
     async with bench.running(environ={"CANDY_BAD_TOKEN": "hunter2"}, required=["good", "bad", "lost"]) as host:
         await eventually(lambda: error in str(record(host, "bad").error))
         assert record(host, "bad").state is PluginState.FAILED
@@ -99,20 +99,20 @@ async def test_a_plugin_that_fails_to_open_does_not_affect_others(
     assert "hunter2" not in bench.logged()
 
 
-async def test_a_plugin_that_hangs_in_open_fails_and_the_agent_runs(shelf: Any, bench: HostBench) -> None:
-    shelf.install(
+async def test_a_plugin_that_hangs_in_open_fails_and_the_agent_runs(site: Any, bench: HostBench) -> None:
+    site.install(
         "slow",
         plugin("@asynccontextmanager\nasync def open_it(c, s):\n    await asyncio.sleep(1000)\n    yield Greeter()"),
     )
-    shelf.install("good", GOOD)
+    site.install("good", GOOD)
     async with bench.running(open_timeout=0.5) as host:  # it runs, though "slow" would take 1000 s to open
         assert record(host, "slow").error == "executor:hello: did not open within 0.5 s"
         await eventually(lambda: host.executors["good"].state is HostedState.ACTIVE)
     assert bench.abandoned("slow") == 0
 
 
-async def test_an_open_that_ignores_its_cancellation_is_abandoned_once(shelf: Any, bench: HostBench) -> None:
-    shelf.install(
+async def test_an_open_that_ignores_its_cancellation_is_abandoned_once(site: Any, bench: HostBench) -> None:
+    site.install(
         "stuck",
         plugin("""
         released = asyncio.Event()
@@ -133,15 +133,15 @@ async def test_an_open_that_ignores_its_cancellation_is_abandoned_once(shelf: An
     )
     seen: list[HostedState] = []
     async with bench.running(open_timeout=1.0, timing=evolve(QUICK, cancel=0.1)) as host:
-        vars(sys.modules["shelf_stuck"])["look"] = lambda: seen.append(host.executors["hello"].state)
+        vars(sys.modules["site_stuck"])["look"] = lambda: seen.append(host.executors["hello"].state)
         await eventually(lambda: bench.abandoned("stuck") == 1)
         assert "plugin_abandoned" in bench.logged()
         await asyncio.sleep(0.1)  # several backoffs: none may start a second attempt while the first is running
-        assert sys.modules["shelf_stuck"].opened == 1
-        sys.modules["shelf_stuck"].released.set()
+        assert sys.modules["site_stuck"].opened == 1
+        sys.modules["site_stuck"].released.set()
         await eventually(lambda: bench.state("stuck") == "active")
         assert seen == [HostedState.FAILED], "a port that is opened too late is not used"
-        assert sys.modules["shelf_stuck"].opened == 2
+        assert sys.modules["site_stuck"].opened == 2
     assert bench.abandoned("stuck") == 1
 
 
@@ -161,10 +161,10 @@ async def open_it(context, settings):
 
 
 async def test_a_plugin_whose_background_work_fails_is_reopened_and_affects_no_other(
-    shelf: Any, bench: HostBench
+    site: Any, bench: HostBench
 ) -> None:
-    shelf.install("failing", plugin(FAILING))
-    shelf.install("good", GOOD)
+    site.install("failing", plugin(FAILING))
+    site.install("good", GOOD)
     delays: list[float] = []
     gate = asyncio.Event()
 
@@ -176,7 +176,7 @@ async def test_a_plugin_whose_background_work_fails_is_reopened_and_affects_no_o
     async with bench.running(timing=timing) as host:
         hosted = host.executors["hello"]
         first = await hosted.port()
-        sys.modules["shelf_failing"].failures[0].set()
+        sys.modules["site_failing"].failures[0].set()
         await eventually(lambda: delays)
         assert hosted.state is HostedState.FAILED
         assert "OSError: the watch failed" in str(hosted.error)
@@ -191,14 +191,14 @@ async def test_a_plugin_whose_background_work_fails_is_reopened_and_affects_no_o
         assert record(host, "failing").error is None
         assert bench.state("failing") == "active"
         assert delays == [10.0]
-        sys.modules["shelf_failing"].failures[1].set()
+        sys.modules["site_failing"].failures[1].set()
         await eventually(lambda: len(delays) == 2)
         assert delays == [10.0, 20.0]
         assert host.executors["good"].state is HostedState.ACTIVE
 
 
-async def test_the_backoff_starts_anew_after_a_stable_period(shelf: Any, bench: HostBench) -> None:
-    shelf.install("failing", plugin(FAILING))
+async def test_the_backoff_starts_anew_after_a_stable_period(site: Any, bench: HostBench) -> None:
+    site.install("failing", plugin(FAILING))
     now = 0.0
     delays: list[float] = []
 
@@ -212,14 +212,14 @@ async def test_the_backoff_starts_anew_after_a_stable_period(shelf: Any, bench: 
         for number, lived in enumerate((0.0, 59.0, 61.0)):
             await eventually(lambda: hosted.state is HostedState.ACTIVE)
             now += lived
-            sys.modules["shelf_failing"].failures[number].set()
+            sys.modules["site_failing"].failures[number].set()
             await eventually(lambda number=number: len(delays) == number + 1)  # type: ignore[misc]  # a lambda's default
     assert delays == [1.0, 2.0, 1.0]
 
 
-async def test_wrong_settings_fail_the_plugin_with_the_reason_and_are_not_retried(shelf: Any, bench: HostBench) -> None:
+async def test_wrong_settings_fail_the_plugin_with_the_reason_and_are_not_retried(site: Any, bench: HostBench) -> None:
     """Contract §7: 'a wrong value of a plugin's setting makes that plugin `failed` (fatal if required)'."""
-    shelf.install("hello", plugin("def open_it(c, s):\n    raise AssertionError('opened')"))
+    site.install("hello", plugin("def open_it(c, s):\n    raise AssertionError('opened')"))
     async with bench.running(environ={"CANDY_HELLO_PORT": "eighty"}, required=["hello"]) as host:
         hosted = host.executors["hello"]
         assert hosted.settings is None
@@ -230,8 +230,8 @@ async def test_wrong_settings_fail_the_plugin_with_the_reason_and_are_not_retrie
     assert "opened" not in bench.logged()
 
 
-async def test_a_settings_error_in_open_is_not_retried(shelf: Any, bench: HostBench) -> None:
-    shelf.install(
+async def test_a_settings_error_in_open_is_not_retried(site: Any, bench: HostBench) -> None:
+    site.install(
         "hello",
         plugin("""
         from candy_core.errors import SettingsError
@@ -246,11 +246,11 @@ async def test_a_settings_error_in_open_is_not_retried(shelf: Any, bench: HostBe
     async with bench.running() as host:
         await asyncio.sleep(0.1)  # several backoffs
         assert host.executors["hello"].error == "url and port exclude each other"
-        assert sys.modules["shelf_hello"].opened == [1]
+        assert sys.modules["site_hello"].opened == [1]
 
 
-async def test_one_failed_record_fails_its_plugin_and_is_named(shelf: Any, bench: HostBench) -> None:
-    shelf.install(
+async def test_one_failed_record_fails_its_plugin_and_is_named(site: Any, bench: HostBench) -> None:
+    site.install(
         "pair",
         """
         def broken(context, settings):
@@ -262,7 +262,7 @@ async def test_one_failed_record_fails_its_plugin_and_is_named(shelf: Any, bench
 
         @hookimpl
         def candy_reporters():
-            return [teller("tell")]
+            return [reporter_spec("tell")]
         """,
     )
     async with bench.running() as host:
@@ -292,10 +292,10 @@ async def check(port):
 """
 
 
-async def test_a_check_makes_a_plugin_degraded_and_never_failed(shelf: Any, bench: HostBench) -> None:
-    shelf.install("checked", plugin(CHECKED, "greeter('hello', check=check)"))
+async def test_a_check_makes_a_plugin_degraded_and_never_failed(site: Any, bench: HostBench) -> None:
+    site.install("checked", plugin(CHECKED, "greeter('hello', check=check)"))
     async with bench.running(timing=evolve(QUICK, check=0.1, cancel=0.1)) as host:
-        module: Any = sys.modules["shelf_checked"]
+        module: Any = sys.modules["site_checked"]
         hosted: Hosted[Any] = host.executors["hello"]
 
         async def shows(state: str, detail: str) -> None:
@@ -355,32 +355,30 @@ def candy_health(module: Any, **fields: Any) -> Any:
     ],
 )
 async def test_closing_has_a_time_limit_whatever_the_plugin_does(
-    shelf: Any, bench: HostBench, body: str, abandoned: int
+    site: Any, bench: HostBench, body: str, abandoned: int
 ) -> None:
     """It is closed at all: the plugin alone would take 1000 s, or forever."""
     start = "released = asyncio.Event()\n@asynccontextmanager\nasync def open_it(c, s):\n"
-    package = shelf.install("hello", plugin(start + body))
+    package = site.install("hello", plugin(start + body))
     async with bench.running(timing=evolve(QUICK, close=0.2, cancel=0.1 if abandoned else 60.0)):
         pass
     assert bench.abandoned("hello") == abandoned
     sys.modules[package].released.set()
 
 
-async def test_a_plugin_that_fails_to_load_is_logged_with_distribution_and_version(
-    shelf: Any, bench: HostBench
-) -> None:
-    shelf.install("bad", "raise ValueError('no')", version="2.5")
+async def test_a_plugin_that_fails_to_load_is_logged_with_distribution_and_version(site: Any, bench: HostBench) -> None:
+    site.install("bad", "raise ValueError('no')", version="2.5")
     async with bench.running(required=["bad"]) as host:
         assert host.checks() == {"plugin:bad": "failed"}
         assert host.required_down() == ("bad",)
         assert bench.state("bad") == "failed"
     (entry,) = [entry for entry in bench.captured.entries if entry["event"] == "plugin_load_failed"]
-    assert (entry["plugin"], entry["distribution"], entry["version"]) == ("bad", "shelf-bad", "2.5")
+    assert (entry["plugin"], entry["distribution"], entry["version"]) == ("bad", "site-bad", "2.5")
     assert "ValueError: no" in entry["error"]
 
 
-async def test_a_blocked_plugin_is_not_in_the_checks_unless_required(shelf: Any, bench: HostBench) -> None:
-    shelf.install("hello", GOOD)
+async def test_a_blocked_plugin_is_not_in_the_checks_unless_required(site: Any, bench: HostBench) -> None:
+    site.install("hello", GOOD)
     async with bench.running(blocked=["hello"]) as host:
         assert host.checks() == {}
         assert record(host, "hello").state is PluginState.BLOCKED
@@ -390,9 +388,9 @@ async def test_a_blocked_plugin_is_not_in_the_checks_unless_required(shelf: Any,
         assert host.required_down() == ("hello",)
 
 
-async def test_with_two_distributions_of_one_name_the_unblocked_one_is_shown(shelf: Any, bench: HostBench) -> None:
-    shelf.install("hello", GOOD, distribution="candy-one")
-    shelf.install("hello", GOOD, distribution="candy-two")
+async def test_with_two_distributions_of_one_name_the_unblocked_one_is_shown(site: Any, bench: HostBench) -> None:
+    site.install("hello", GOOD, distribution="candy-one")
+    site.install("hello", GOOD, distribution="candy-two")
     for blocked in ("candy-one", "candy-two"):
         async with bench.running(blocked=[blocked], required=["hello"]) as host:
             assert host.checks() == {"plugin:hello": "ok"}
@@ -400,14 +398,14 @@ async def test_with_two_distributions_of_one_name_the_unblocked_one_is_shown(she
             assert bench.state("hello") == "active"
 
 
-async def test_port_waits_for_the_first_opening(shelf: Any, bench: HostBench, context: Any) -> None:
-    shelf.install(
+async def test_port_waits_for_the_first_opening(site: Any, bench: HostBench, context: Any) -> None:
+    site.install(
         "hello",
         plugin("@asynccontextmanager\nasync def open_it(c, s):\n    await asyncio.sleep(0.1)\n    yield Greeter()"),
     )
     configuration = load_configuration(None, {}, hostname="host")
     host = PluginHost(
-        discover(blocked=shelf.elsewhere),
+        discover(blocked=site.elsewhere),
         context=context,
         settings=configuration.plugin,
         required=(),

@@ -112,7 +112,7 @@ def open_setup(tmp_path: Path) -> OpenSetup:
     async def opened(*, timing: RuleTiming = QUICK) -> AsyncIterator[RuleSetup]:
         path = tmp_path / "rules"
         path.mkdir(exist_ok=True)
-        path.with_name("rules-shelf").mkdir(exist_ok=True)
+        path.with_name("rules-second").mkdir(exist_ok=True)
         path.with_name("rules-unsteady").mkdir(exist_ok=True)
         environ: Mapping[str, str] = {f"CANDY_{name}_PATH": str(path) for name in ("FOLDER", "UNSTEADY_FOLDER")}
         configuration = load_configuration(None, environ, hostname="host")

@@ -175,7 +175,7 @@ async def test_every_problem_of_a_request_is_listed(setup: RuleSetup) -> None:
         }
     )
     assert set(found) == {"$.name", "$.type", "$.namespace", "$.labels.severity", "$.colour", "$.groups[1]"}
-    assert "Folder, shelf, unsteady" in found["$.type"]
+    assert "Folder, second, unsteady" in found["$.type"]
     assert set(await problems(rule(content="groups:\n- name: a\n  rules: [{exprr: 1}]\n"))) == {
         "$.groups[0].rules[0].expr",
         "$.groups[0].rules[0].exprr",
@@ -192,26 +192,26 @@ async def test_every_problem_of_a_request_is_listed(setup: RuleSetup) -> None:
 async def test_without_a_type_a_rule_is_searched_for_in_every_backend(setup: RuleSetup) -> None:
     """Contract §5: 'GET … 409 where several backends hold it and no `type` is given'."""
     await setup.rules.create(rule())
-    await setup.rules.create(rule(type="shelf"))
+    await setup.rules.create(rule(type="second"))
     ref = RuleRef(name="HighCPUUsage")
     for call in (setup.rules.read(ref, None), setup.rules.delete({"name": "HighCPUUsage"})):
-        with pytest.raises(Conflict, match="Folder, shelf"):
+        with pytest.raises(Conflict, match="Folder, second"):
             await call
-    assert (await setup.rules.read(ref, "shelf")).type == "shelf"
-    await setup.rules.delete({"name": "HighCPUUsage", "type": "shelf"})
+    assert (await setup.rules.read(ref, "second")).type == "second"
+    await setup.rules.delete({"name": "HighCPUUsage", "type": "second"})
     assert (await setup.rules.read(ref, None)).type == "Folder"
     with pytest.raises(NotFound):
         await setup.rules.read(RuleRef(name="None"), None)
-    with pytest.raises(Invalid, match="Folder, shelf, unsteady"):
+    with pytest.raises(Invalid, match="Folder, second, unsteady"):
         await setup.rules.read(ref, "nagios")
 
 
 async def test_an_unavailable_backend_does_not_affect_others(open_setup: OpenSetup, setup: RuleSetup) -> None:
     """Contract §5: 'a backend without its CRD or cluster is 503 backend_unavailable'."""
     await setup.rules.create(rule())
-    await setup.rules.create(rule("OnTheShelf", type="shelf"))
+    await setup.rules.create(rule("InTheSecond", type="second"))
     setup.path.rename(setup.path.with_name("away"))
-    assert (await setup.rules.read(RuleRef(name="OnTheShelf"), None)).type == "shelf"
+    assert (await setup.rules.read(RuleRef(name="InTheSecond"), None)).type == "second"
     for call in (
         setup.rules.create(rule("B")),
         setup.rules.replace(rule()),
@@ -225,7 +225,7 @@ async def test_an_unavailable_backend_does_not_affect_others(open_setup: OpenSet
             await call
     page = await setup.rules.list(ALL, limit=50, cursor=None)
     assert [(error.type, error.code) for error in page.errors] == [("Folder", "backend_unavailable")]
-    assert [(each.type, each.name) for each in page.rules] == [("shelf", "OnTheShelf")]
+    assert [(each.type, each.name) for each in page.rules] == [("second", "InTheSecond")]
     assert page.next_cursor is None
 
 
@@ -236,7 +236,7 @@ async def test_a_list_has_every_rule_once_whatever_the_page_size(setup: RuleSetu
         name_space = "default" if number % 2 else "monitoring"
         await setup.rules.create(rule(f"r{number}", namespace=name_space, config_map="even" if number % 2 == 0 else ""))
     setup.rewrite("theirs")
-    await setup.rules.create(rule("s", type="shelf"))
+    await setup.rules.create(rule("s", type="second"))
 
     async def whole(where: ListFilter) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -251,7 +251,7 @@ async def test_a_list_has_every_rule_once_whatever_the_page_size(setup: RuleSetu
             cursor = page.next_cursor
 
     everything = ["r1", "r3", "r0", "r2", "r4", "theirs"]
-    assert await whole(ALL) == [*(("Folder", name) for name in everything), ("shelf", "s")]
+    assert await whole(ALL) == [*(("Folder", name) for name in everything), ("second", "s")]
     assert await whole(ListFilter(type_name="dir")) == [("dir", name) for name in everything]
     assert await whole(ListFilter(type_name="dir", namespace="default")) == [("dir", "r1"), ("dir", "r3")]
     assert await whole(ListFilter(type_name="dir", config_map="even")) == [("dir", name) for name in ("r0", "r2", "r4")]

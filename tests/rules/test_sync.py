@@ -115,7 +115,7 @@ async def test_one_bad_rule_does_not_affect_the_others(setup: RuleSetup) -> None
     }
     assert found["theirs"][0][1].startswith("not_managed: ")
     assert found["Old"][0][1].startswith("stale: ")
-    assert "Folder, shelf, unsteady" in found["Type"][0][1]
+    assert "Folder, second, unsteady" in found["Type"][0][1]
 
 
 async def test_results_are_in_the_order_of_the_request_and_pruned_ones_last(setup: RuleSetup) -> None:
@@ -175,21 +175,23 @@ async def test_a_dry_run_reports_the_same_and_writes_nothing(setup: RuleSetup) -
 
 async def test_rules_inherit_type_and_namespace_and_may_have_their_own(setup: RuleSetup) -> None:
     """Contract §5: 'they inherit `type` and `namespace`'."""
-    result = await sync(setup, entry("A"), entry("B", type="shelf"), entry("C", namespace="other"), namespace="default")
+    result = await sync(
+        setup, entry("A"), entry("B", type="second"), entry("C", namespace="other"), namespace="default"
+    )
     assert result == {"A": "created", "B": "created", "C": "created"}
     assert setup.unsteady.names("default") == {"a"}
     assert setup.unsteady.names("other") == {"c"}
-    assert evolve(setup, path=setup.path.with_name("rules-shelf")).names("default") == {"b"}
+    assert evolve(setup, path=setup.path.with_name("rules-second")).names("default") == {"b"}
 
 
 async def test_an_unavailable_backend_fails_only_its_own_rules_and_is_not_pruned(setup: RuleSetup) -> None:
     """Contract §5: 503 if no backend is available; else the rules of those that are not have failed."""
     await sync(setup, entry("A"))
-    await sync(setup, entry("S", type="shelf"), entry("T", type="shelf"))
+    await sync(setup, entry("S", type="second"), entry("T", type="second"))
     setup.connection.fault = cut(method="list", times=1000, after=False)
-    result = await sync(setup, entry("B"), entry("S", type="shelf"), prune=True)
+    result = await sync(setup, entry("B"), entry("S", type="second"), prune=True)
     assert result == {"B": "failed", "S": "unchanged", "T": "deleted"}
-    answer = await setup.rules.sync({"type": "unsteady", "prune": True, "rules": [entry("S", type="shelf")]})
+    answer = await setup.rules.sync({"type": "unsteady", "prune": True, "rules": [entry("S", type="second")]})
     assert [(each.name, each.result) for each in answer.results] == [("S", "unchanged"), ("", "failed")]
     assert answer.results[1].errors[0].message.startswith("backend_unavailable: ")
     assert setup.unsteady.names() == {"a"}

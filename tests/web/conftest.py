@@ -95,7 +95,7 @@ def folder_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def rules_path(tmp_path: Path, folder_plugin: None) -> Path:
     """Where they store them: ``CANDY_FOLDER_PATH``."""
-    for name in ("rules", "rules-shelf"):
+    for name in ("rules", "rules-second"):
         (tmp_path / name).mkdir()
     return tmp_path / "rules"
 

@@ -132,12 +132,12 @@ async def test_an_invalid_rule_name_is_404(rules: Client) -> None:
 
 async def test_a_name_in_several_backends_needs_the_type(rules: Client) -> None:
     """Contract §5: 'GET … 200; 404; 409 where several backends hold it and no `type` is given'."""
-    for kind in ("folder", "shelf"):
+    for kind in ("folder", "second"):
         assert (await rules.request("POST", RULES, json={**EXAMPLE, "type": kind})).status == 201
     answer = await rules.rejected(409, "conflict", "GET", f"{RULES}/HighCPUUsage")
-    assert "Folder, shelf" in answer.body["detail"]
+    assert "Folder, second" in answer.body["detail"]
     await rules.rejected(409, "conflict", "DELETE", f"{RULES}?name=HighCPUUsage")
-    assert (await rules.request("GET", f"{RULES}/HighCPUUsage?type=shelf")).body["type"] == "shelf"
+    assert (await rules.request("GET", f"{RULES}/HighCPUUsage?type=second")).body["type"] == "second"
 
 
 async def test_rules_are_listed_with_paging_and_filters(rules: Client, rules_path: Path) -> None:
@@ -207,7 +207,7 @@ async def test_problems_have_paths_and_list_the_installed_types(rules: Client) -
     answer = await rules.rejected(422, "invalid", "POST", RULES, json=body)
     found = {problem["path"]: problem["message"] for problem in answer.body["errors"]}
     assert set(found) == {"$.type", "$.colour", "$.groups[1]"}
-    assert "Folder, shelf" in found["$.type"]
+    assert "Folder, second" in found["$.type"]
     await rules.rejected(400, "bad_json", "POST", RULES, data=b"{", headers={"Content-Type": "application/json"})
     await rules.rejected(422, "invalid", "POST", RULES, json=[])
     await rules.rejected(405, "method_not_allowed", "PATCH", RULES)
@@ -284,7 +284,7 @@ async def test_the_document_describes_the_groups_of_the_installed_backends(rules
     text, file = schemas["RuleRequest"]["properties"]["content"]["anyOf"]
     assert text["type"] == "string"
     assert {"$ref": "#/components/schemas/Folder.FolderGroup"} in file["properties"]["groups"]["items"]["anyOf"]
-    assert "Folder, shelf" in schemas["RuleRequest"]["properties"]["type"]["description"]
+    assert "Folder, second" in schemas["RuleRequest"]["properties"]["type"]["description"]
     assert schemas["RuleRequest"]["additionalProperties"] is False
     assert "type" not in schemas["RuleDraft"]["required"]
     operations = {(method, path): one for path, each in document["paths"].items() for method, one in each.items()}

@@ -225,10 +225,10 @@ async def open_folder(context: PluginContext, settings: FolderSettings) -> Async
 
 
 @asynccontextmanager
-async def open_shelf(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
-    """Another folder, with the suffix ``-shelf``."""
+async def open_second(context: PluginContext, settings: FolderSettings) -> AsyncIterator[FolderBackend]:
+    """Another folder, with the suffix ``-second``."""
     path = settings.path or Path("/nonexistent")
-    yield FolderBackend(path.with_name(f"{path.name}-shelf"))
+    yield FolderBackend(path.with_name(f"{path.name}-second"))
 
 
 async def check_folder(backend: FolderBackend) -> Health:
@@ -254,4 +254,4 @@ SPEC = RuleBackendSpec(
 @hookimpl
 def candy_rule_backends() -> Sequence[RuleBackendSpec[Any]]:
     """One with a class for its groups, and one that accepts any groups."""
-    return (SPEC, evolve(SPEC, name="shelf", open=open_shelf, aliases=(), wire_name=None, group=None))
+    return (SPEC, evolve(SPEC, name="second", open=open_second, aliases=(), wire_name=None, group=None))
