@@ -1,4 +1,4 @@
-"""File and environment to settings (contract section 7), what may change at run time, and secrets looked up late."""
+"""Settings from file and environment (contract section 7), runtime settings, and credentials."""
 
 from candy_core.config.configuration import Configuration, load_configuration, setting_names
 from candy_core.config.credentials import Credentials

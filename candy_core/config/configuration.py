@@ -1,11 +1,10 @@
 """The configuration: environment over file over defaults (contract section 7).
 
-Values are read by the core's own codec rather than by typed-settings, which ignores unknown keys and reads ``"a,b"`` as
-one entry; plugins' params need the codec anyway.
+The core's own codec reads the values, since typed-settings ignores unknown keys and reads ``"a,b"`` as one entry.
 
 A plugin's settings come from two places: its section ``plugins.<name>`` of the file, and ``CANDY_<NAME>_<SETTING>``. A
-core setting that bears such a name (``redis_url``, for a setting ``url`` of a plugin ``redis``) is that plugin's too. A
-variable that is set to nothing counts as not set. Paths are relative to the folder in which the agent is started.
+core setting with such a name (``redis_url`` for a setting ``url`` of a plugin ``redis``) is also a setting of that
+plugin. An empty variable counts as not set. Paths are relative to the folder in which the agent is started.
 """
 
 from __future__ import annotations
@@ -30,28 +29,28 @@ from candy_core.model.task import Json
 S = TypeVar("S")
 
 _BARE = {"agent_id": "AGENT_ID", "heartbeat_interval": "HEARTBEAT_INTERVAL", "log_level": "LOG_LEVEL"}
-"""Settings that a variable without ``CANDY_`` gives too. Where both are set, the one with ``CANDY_`` wins."""
+"""Settings with a second variable without ``CANDY_``. If both are set, the one with ``CANDY_`` wins."""
 _KUBERNETES = re.compile(r"CANDY_([A-Z0-9_]+_)?(SERVICE_|PORT)")
-"""What Kubernetes injects for every service of the namespace whose name starts with ``candy-``."""
+"""Variables that Kubernetes sets for every service of the namespace whose name starts with ``candy-``."""
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://")
 _OURS = re.compile(r"CANDY_(TEST_.*|RUN|RUN_.*)")
-"""Variables of the tests, and the mark by which the processes of a command are known."""
+"""Variables of the tests, and the marker of a command's processes."""
 
 
 def load_configuration(file: Path | None, environ: Mapping[str, str], *, hostname: str) -> Configuration:
     """Read the file, if there is one, and the environment.
 
-    ``hostname`` is the agent's id where none is given. Raises :class:`SettingsError` of one line that names the file
-    or the variable, the key, and for an unknown key the nearest right one.
+    ``hostname`` is the agent's id if none is given. Raises :class:`SettingsError`, one line that names the file or the
+    variable, the key, and for an unknown key the nearest known one.
     """
     content = dict(read_config_file(file)) if file else {}
     sections = _sections(content.pop("plugins", None), str(file))
-    variables = {name: value for name, value in environ.items() if value and _concerns_us(name, value)}
+    variables = {name: value for name, value in environ.items() if value and _is_ours(name, value)}
     for name, value in variables.items():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise SettingsError(f"{name}: its value is no UTF-8") from None
+            raise SettingsError(f"{name}: its value is not UTF-8") from None
     source = _Source(file=str(file) if file else "", section="", variables=variables)
     warnings = tuple(
         f"{bare} is ignored, since CANDY_{bare} is set to something else"
@@ -81,22 +80,22 @@ def load_configuration(file: Path | None, environ: Mapping[str, str], *, hostnam
 
 @frozen(kw_only=True)
 class Configuration:
-    """What was configured, of the core and of every plugin. ``warnings`` are for the log; they stop nothing."""
+    """The configuration of the core and of every plugin. ``warnings`` are only logged."""
 
     settings: Settings
     warnings: tuple[str, ...] = ()
     secret_files: Mapping[str, Path] = field(factory=dict, repr=False)
-    """By a setting's name, the file that its secret was read from: it may be rotated there."""
+    """The files that secrets were read from, by the name of the setting. The secrets may be rotated there."""
     file: str = ""
     core: Mapping[str, Json] = field(factory=dict, repr=False)
     sections: Mapping[str, Mapping[str, Json]] = field(factory=dict, repr=False)
     variables: Mapping[str, str] = field(factory=dict, repr=False)
     installed: frozenset[str] = frozenset()
 
-    def knowing(self, installed: Iterable[str]) -> Configuration:
-        """The same, once it is known which plugins are there: failed and blocked ones too.
+    def with_plugins(self, installed: Iterable[str]) -> Configuration:
+        """The configuration with the names of all installed plugins, including failed and blocked ones.
 
-        Warns of sections of the file that belong to none of them. A variable then belongs to the plugin with the
+        Adds a warning for each section of the file without a plugin. A variable then belongs to the plugin with the
         longest name that it starts with.
         """
         names = frozenset(installed)
@@ -108,16 +107,16 @@ class Configuration:
         return attrs.evolve(self, installed=names, warnings=self.warnings + warnings)
 
     def plugin(self, name: str, kind: type[S], *, others: Collection[str] = ()) -> S:
-        """The settings of a plugin as a ``kind``, an attrs class whose every field has a default.
+        """The settings of a plugin as a ``kind``, an attrs class whose fields all have defaults.
 
-        ``others`` are keys that are right too, since another Spec of the same plugin has them (see
-        :func:`setting_names`). Raises :class:`SettingsError` of one line that names every wrong key and its source.
+        ``others`` are the keys of other Specs of the same plugin (see :func:`setting_names`), which are allowed as
+        well. Raises :class:`SettingsError`, one line that names every wrong key and its source.
         """
         if not attrs.has(cast("type", kind)):
-            raise SettingsError(f"plugin {name}: its settings class {_name(kind)} is no attrs class")
+            raise SettingsError(f"plugin {name}: its settings class {_name(kind)} is not an attrs class")
         try:
             keys = setting_names(kind)
-        except Exception as error:  # an annotation that names nothing, say
+        except Exception as error:  # for example an annotation with an undefined name
             what = f"{type(error).__name__}: {error}"
             raise SettingsError(_one_line([f"plugin {name}: its settings class {_name(kind)}: {what}"])) from error
         prefix = f"CANDY_{name.upper()}_"
@@ -139,14 +138,14 @@ class Configuration:
         values, labels = source.collect(kind, section, lambda key: (prefix + key.upper(),))
         labels.update({key: label for key, label in shared.items() if not labels[key].startswith("CANDY_")})
         for key in keys:
-            labels.setdefault(key, prefix + key.upper())  # where what is missing should be given
+            labels.setdefault(key, prefix + key.upper())  # names the variable for a missing setting
         return _read(values, labels, kind, set(others))
 
     def unknown_variables(self, plugins: Mapping[str, Iterable[str] | None]) -> tuple[str, ...]:
-        """A warning for every ``CANDY_…`` variable that is nobody's.
+        """A warning for every ``CANDY_…`` variable that is neither the core's nor a plugin's.
 
-        ``plugins`` has the names of the settings of every installed plugin (see :func:`setting_names`); ``None`` where
-        they cannot be had, since the plugin is failed or blocked: all of its variables pass.
+        ``plugins`` has the setting names of every installed plugin (see :func:`setting_names`), or ``None`` if they are
+        unknown because the plugin failed or is blocked: then there are no warnings for its variables.
         """
         prefixes = sorted(((f"CANDY_{name.upper()}_", name) for name in plugins), key=lambda pair: -len(pair[0]))
         known = {variable for key in _CORE for variable in core_variables(key)}
@@ -166,7 +165,7 @@ class Configuration:
 
 
 def setting_names(kind: type) -> tuple[str, ...]:
-    """The keys that a settings class reads: its fields, and beside each secret ``x`` also ``x_file``."""
+    """The keys of a settings class: its fields, and for each secret ``x`` also ``x_file``."""
     keys = tuple(key_of(attribute) for attribute in attrs.fields(kind) if attribute.init)
     return (*keys, *(key for key in secret_keys(kind) if key not in keys))
 
@@ -176,7 +175,7 @@ _CORE = frozenset(setting_names(Settings))
 
 @frozen(kw_only=True)
 class _Source:
-    """The two places that settings come from."""
+    """The two sources of settings: a section of the file, and variables."""
 
     file: str
     section: str
@@ -185,7 +184,7 @@ class _Source:
     def collect(
         self, kind: type, section: Mapping[str, Json], names: Callable[[str], tuple[str, ...]]
     ) -> tuple[dict[str, Json], dict[str, str]]:
-        """The values by key, environment over file, and for each the place that it came from."""
+        """The values by key, environment over file, and the source of each for messages."""
         values = dict(section)
         labels = {key: f"{self.file}: {self.section}{key}" for key in section}
         given = {
@@ -193,7 +192,7 @@ class _Source:
             for key in setting_names(kind)
             if (variable := next((name for name in names(key) if name in self.variables), None))
         }
-        for key in secret_keys(kind):  # a secret of the environment stands over both forms that the file may have
+        for key in secret_keys(kind):  # a secret of the environment overrides both forms in the file
             forms = (key, key.removesuffix("_file"))
             if any(form in given for form in forms):
                 for form in forms:
@@ -204,7 +203,7 @@ class _Source:
 
 def _read(values: Mapping[str, Json], labels: Mapping[str, str], kind: type[S], others: set[str]) -> S:
     known = set(setting_names(kind))
-    places = dict(labels)
+    sources = dict(labels)
     faults = [
         f"{labels[key]}: unknown key{_unknown_hint(key, values[key], known | others, kind)}"
         for key in values
@@ -214,18 +213,18 @@ def _read(values: Mapping[str, Json], labels: Mapping[str, str], kind: type[S], 
         revealed = reveal_files({key: value for key, value in values.items() if key in known}, kind)
         for key in secret_keys(kind):
             if key in values:
-                places[key.removesuffix("_file")] = labels[key]
+                sources[key.removesuffix("_file")] = labels[key]
         result = params_reader.read(cast("Json", revealed), kind)
     except Invalid as error:
-        faults += [_fault(problem, places, values) for problem in error.problems]
-    except Exception as error:  # noqa: BLE001  # a settings class is a plugin's own, and may hold any mistake
+        faults += [_fault(problem, sources, values) for problem in error.problems]
+    except Exception as error:  # noqa: BLE001  # the settings class of a plugin may have any fault
         faults.append(f"the settings class {_name(kind)} cannot be used: {type(error).__name__}")
     if faults:
         raise SettingsError(_one_line(faults))
     return result
 
 
-def _fault(problem: Problem, places: Mapping[str, str], values: Mapping[str, Json]) -> str:
+def _fault(problem: Problem, sources: Mapping[str, str], values: Mapping[str, Json]) -> str:
     match = re.match(r"\$\.([A-Za-z0-9_-]+)(.*)", problem.path, re.DOTALL)
     if not match:
         return f"{problem.path}: {problem.message}"
@@ -233,14 +232,14 @@ def _fault(problem: Problem, places: Mapping[str, str], values: Mapping[str, Jso
     message = problem.message
     if message == "expected a string" and isinstance(values.get(key), bool | int | float) and not rest:
         message += ": put it into quotes"
-    return f"{places.get(key, key)}{rest}: {message}"
+    return f"{sources.get(key, key)}{rest}: {message}"
 
 
 def _unknown_hint(key: str, value: Json, known: Collection[str], kind: type) -> str:
     near = _nearest(key, known)
     if not near and kind is Settings and isinstance(value, Mapping):
-        return f"; a plugin's section stands below plugins, as plugins.{key}"
-    return near or f"; there are {', '.join(sorted(known)) or 'none'}"
+        return f"; a plugin's section belongs below plugins, as plugins.{key}"
+    return near or f"; known keys: {', '.join(sorted(known)) or 'none'}"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -249,16 +248,16 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def core_variables(key: str) -> tuple[str, ...]:
-    """The variables of a core setting, the one that wins first."""
+    """The variables of a core setting in their order of precedence."""
     return (f"CANDY_{key.upper()}", _BARE[key]) if key in _BARE else (f"CANDY_{key.upper()}",)
 
 
-def _concerns_us(name: str, value: str) -> bool:
+def _is_ours(name: str, value: str) -> bool:
     if name in _BARE.values():
         return True
     if not name.startswith("CANDY_") or _OURS.fullmatch(name):
         return False
-    # CANDY_REDIS_PORT=tcp://10.0.0.1:6379 comes of a service candy-redis, and is no port.
+    # CANDY_REDIS_PORT=tcp://10.0.0.1:6379 comes from a service candy-redis and is not a port.
     return not (_KUBERNETES.match(name) and _SERVICE_LINK.match(value))
 
 

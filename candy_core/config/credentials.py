@@ -1,4 +1,4 @@
-"""Secrets by name, looked up late: each time one is needed, so that a rotated one is seen."""
+"""Secrets by name. They are looked up each time they are needed, since they may be rotated."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from candy_core.config.settings import Settings
 from candy_core.errors import NotFound
 from candy_core.model.secret import Secret
 
-_FRESH_SECONDS = 5.0
-"""How long a secret that was read from a file counts as fresh: thousands of callbacks a second ask for the same."""
+_CACHE_SECONDS = 5.0
+"""Seconds for which a secret from a file is cached: thousands of callbacks a second need the same one."""
 
 
 class Credentials:
-    """The core's own two: ``server``, the key for Candy-Server, and ``agent``, the agent's own API key.
+    """The credentials of the core: ``server``, the key for Candy-Server, and ``agent``, the agent's own API key.
 
-    ``agent_key`` gives the agent's key where none is configured and it made one. ``files`` are the files that secrets
-    came from (``Configuration.secret_files``): they are read again.
+    ``agent_key`` returns the key that the agent generated if none is configured. ``files`` are the files that secrets
+    come from (``Configuration.secret_files``), which are read again.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Credentials:
         self._read: dict[str, tuple[float, Secret]] = {}
 
     async def lookup(self, name: str) -> Secret:
-        """The secret of that name. Raises :class:`NotFound`, which says what to configure."""
+        """Return a secret by name. Raises :class:`NotFound`, which says what to configure."""
         if name == "server":
             if secret := await self._setting("server_api_key", self._settings.server_api_key):
                 return secret
@@ -47,7 +47,7 @@ class Credentials:
         if name == "agent":
             if secret := await self._setting("api_key", self._settings.api_key) or self._agent_key():
                 return secret
-            raise NotFound("the agent has no key of its own: set CANDY_API_KEY or CANDY_API_KEY_FILE")
+            raise NotFound("the agent has no API key: set CANDY_API_KEY or CANDY_API_KEY_FILE")
         raise NotFound(f"there is no credential {name[:100]!r}; there are 'agent' and 'server'")
 
     async def _setting(self, key: str, configured: Secret | None) -> Secret | None:
@@ -55,8 +55,8 @@ class Credentials:
         if file is None:
             return configured
         read_at, secret = self._read.get(key, (None, configured))
-        if read_at is None or self._clock() - read_at >= _FRESH_SECONDS:
-            with suppress(ValueError):  # in the middle of being replaced, or gone: what was read last still stands
+        if read_at is None or self._clock() - read_at >= _CACHE_SECONDS:
+            with suppress(ValueError):  # if the file is just being replaced, or is gone, the last secret remains
                 secret = Secret(await asyncio.to_thread(read_secret_file, file))
             if secret:
                 self._read[key] = (self._clock(), secret)

@@ -1,4 +1,4 @@
-"""The configuration file: YAML or TOML to JSON values. No message contains anything of the file but names of keys."""
+"""Reads the configuration file, YAML or TOML, as JSON values. Messages contain keys of the file but no values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = (".yaml", ".yml", ".toml")
 
 
 def read_config_file(file: Path) -> Mapping[str, Json]:
-    """The file's content. Raises :class:`SettingsError` of one line that names the file and the place in it."""
+    """Read the file. Raises :class:`SettingsError`, one line that names the file and the place in it."""
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         raise SettingsError(f"{file}: expected a file that ends in {', '.join(_SUFFIXES)}")
@@ -38,7 +38,7 @@ def read_config_file(file: Path) -> Mapping[str, Json]:
     if value is None:  # an empty file
         return {}
     if not isinstance(value, dict):
-        raise SettingsError(f"{file}: expected keys with values at its top")
+        raise SettingsError(f"{file}: expected keys with values at the top level")
     return value
 
 
@@ -46,14 +46,14 @@ def _read_toml(data: bytes) -> Any:
     try:
         return _plain(tomllib.loads(data.decode("utf-8-sig")))
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\((at [^()]*)\)$", str(error))
-        raise ValueError(f"not TOML: {_QUOTED.sub('…', str(error))}" if place else "not TOML") from None
+        where = re.search(r"\((at [^()]*)\)$", str(error))
+        raise ValueError(f"not TOML: {_QUOTED.sub('…', str(error))}" if where else "not TOML") from None
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
 
 
 def _plain(value: object, path: str = "", depth: int = 0) -> Any:
-    """The value with nothing in it but what JSON has."""
+    """The value with JSON types only."""
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):

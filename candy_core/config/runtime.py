@@ -1,4 +1,4 @@
-"""What may change while the agent runs: GET and POST /api/v1/config, and what a heartbeat is answered (section 6)."""
+"""Settings that can change at run time, by /api/v1/config or a response to a heartbeat (contract section 6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from candy_core.model.task import Json
 
 @frozen(kw_only=True)
 class RuntimeSettings:
-    """The settings of :class:`~candy_core.config.settings.Settings` that take effect without a restart; same names."""
+    """The settings of :class:`~candy_core.config.settings.Settings` that take effect without a restart."""
 
     heartbeat_interval: Annotated[float, Meta(ge=0.1, le=86400)]
     log_level: LogLevel
@@ -27,7 +27,7 @@ class RuntimeSettings:
 
 
 class RuntimeConfig:
-    """Holds the present :class:`RuntimeSettings` and tells whoever has asked when they change. Nothing is kept."""
+    """Holds the current :class:`RuntimeSettings` and notifies subscribers of changes. Nothing is stored on disk."""
 
     def __init__(self, settings: RuntimeSettings) -> None:
         self._current = settings
@@ -35,7 +35,7 @@ class RuntimeConfig:
 
     @classmethod
     def of(cls, settings: Settings) -> RuntimeConfig:
-        """What the agent starts with."""
+        """The runtime settings at start."""
         return cls(
             RuntimeSettings(
                 heartbeat_interval=settings.heartbeat_interval,
@@ -48,20 +48,20 @@ class RuntimeConfig:
 
     @property
     def current(self) -> RuntimeSettings:
-        """The effective values."""
+        """The current values."""
         return self._current
 
     def apply(self, changes: Json) -> RuntimeSettings:
-        """Change all that ``changes`` names, or nothing; gives the effective values.
+        """Apply all changes or none, and return the new values.
 
-        ``changes`` is a flat object with any of the settings' names. Raises :class:`Invalid` with every problem:
-        unknown names, and values that are none. Every subscriber has been called when this returns.
+        ``changes`` is a flat object whose keys are names of settings. Raises :class:`Invalid` with every unknown name
+        and wrong value. When this returns, every subscriber has been called.
         """
         if not isinstance(changes, Mapping):
             raise Invalid([Problem("$", "expected an object with the settings to change")])
-        present = to_json(self._current)
-        assert isinstance(present, Mapping)  # noqa: S101  # for the type checker: a record is an object
-        changed = params_reader.read({**present, **changes}, RuntimeSettings)
+        current = to_json(self._current)
+        assert isinstance(current, Mapping)  # noqa: S101  # for the type checker: a record is an object
+        changed = params_reader.read({**current, **changes}, RuntimeSettings)
         if changed != self._current:
             self._current = changed
             for subscriber in tuple(self._subscribers):
@@ -69,11 +69,11 @@ class RuntimeConfig:
         return changed
 
     def subscribe(self, subscriber: Callable[[RuntimeSettings], None]) -> Callable[[], None]:
-        """Call ``subscriber`` after each change, with all values. It must not raise. Gives what ends this again."""
+        """Call ``subscriber``, which must not raise, with all values after each change. Returns how to unsubscribe."""
         self._subscribers.append(subscriber)
 
-        def leave() -> None:
-            with suppress(ValueError):  # it has left already
+        def unsubscribe() -> None:
+            with suppress(ValueError):  # it has unsubscribed already
                 self._subscribers.remove(subscriber)
 
-        return leave
+        return unsubscribe

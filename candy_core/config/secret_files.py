@@ -1,4 +1,4 @@
-"""``X_FILE``: secrets that are given by the name of a file (contract section 7), at any depth of a settings class."""
+"""``X_FILE``: secrets in files (contract section 7), at any depth of a settings class."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from candy_core.model.secret import Secret
 
 
 def secret_keys(kind: type) -> tuple[str, ...]:
-    """The keys ``x_file`` that a settings class has beside its secrets ``x``."""
+    """The keys ``x_file`` of a settings class, one for each secret ``x``."""
     fields = _fields(kind)
     return tuple(f"{key}_file" for key, inner in fields.items() if inner is Secret and f"{key}_file" not in fields)
 
 
 def reveal_files(value: object, kind: Any, path: str = "$") -> object:
-    """``value`` with every ``x_file`` replaced by an ``x`` with the file's content, less one newline at its end.
+    """``value`` with every ``x_file`` replaced by an ``x`` with the file's content without a final newline.
 
-    Raises :class:`Invalid` for a file that cannot be read or is empty, and where ``x`` and ``x_file`` are both there.
+    Raises :class:`Invalid` if a file cannot be read or is empty, and if both ``x`` and ``x_file`` are given.
     """
     kind = _bare(kind)
     if isinstance(value, str) and kind is not Secret and value.lstrip().startswith(("{", "[")):
         try:
             parsed = loads(value)
         except BadJson:
-            return value  # the reader says what is wrong with it
+            return value  # the reader reports what is wrong with it
         return reveal_files(parsed, kind, path) if _holds_records(kind) else value
     if isinstance(value, Mapping) and isinstance(kind, type) and attrs.has(kind):
         return _reveal_record(value, kind, path)
@@ -42,9 +42,9 @@ def reveal_files(value: object, kind: Any, path: str = "$") -> object:
 
 
 def read_secret_file(file: Path) -> str:
-    """A file's text less one newline at its end.
+    """Read a file without its final newline.
 
-    Raises ``ValueError``, which names neither the file nor its content: what stands there may be the secret itself.
+    Raises ``ValueError`` without the name of the file, since the setting may contain the secret itself by mistake.
     """
     try:
         text = file.read_bytes().decode("utf-8")
@@ -74,7 +74,7 @@ def _reveal_record(value: Mapping[str, object], kind: type, path: str) -> dict[s
             continue
         secret = key.removesuffix("_file")
         if value.get(secret) is not None:
-            problems.append(Problem(join(path, key), f"expected either this or {secret}, and both are given"))
+            problems.append(Problem(join(path, key), f"expected either this or {secret}, but both are given"))
         elif not isinstance(inner, str):
             problems.append(Problem(join(path, key), "expected the name of a file"))
         else:
@@ -111,6 +111,6 @@ def _bare(kind: Any) -> Any:
 
 
 def _holds_records(kind: Any) -> bool:
-    """Whether a record, with secrets perhaps, is or may be inside."""
+    """Whether the type is or may contain a record, which may have secrets."""
     kind = _bare(kind)
     return is_record(kind) or any(_holds_records(inner) for inner in get_args(kind))

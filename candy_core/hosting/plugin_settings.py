@@ -26,7 +26,7 @@ class PluginSettings:
         self._registry = registry
         self.classes = settings_classes(registry)
         """The settings classes of each plugin that announced a record."""
-        self._configuration = configuration.knowing(record.name for record in registry.plugins)
+        self._configuration = configuration.with_plugins(record.name for record in registry.plugins)
         self._names: Mapping[str, Collection[str] | None] = {
             # The settings of a plugin that has announced nothing are not known.
             record.name: _names(self.classes[record.name])

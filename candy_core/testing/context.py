@@ -1,4 +1,4 @@
-"""The context of a plugin that a test opens itself."""
+"""The context for a plugin that a test opens itself."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from candy_core.version import __version__
 
 
 def plugin_context(plugin: str, credentials: Mapping[str, str] = {}, **fields: Any) -> PluginContext:
-    """What the core lends to the plugin of that name.
+    """The context that the core would give to a plugin.
 
-    ``credentials`` are looked up late, as the agent's own are: what a test changes in them is seen. ``fields`` are
-    further ones of :class:`~candy_core.PluginContext`.
+    ``credentials`` are looked up when they are needed, so a test may change them. ``fields`` are other fields of
+    :class:`~candy_core.PluginContext`.
     """
 
     async def credential(name: str) -> Secret:
         try:
             return Secret(credentials[name])
         except KeyError:
-            raise NotFound(f"no credential {name!r}: the test has to give it in `credentials`") from None
+            raise NotFound(f"no credential {name!r}: the test must give it in `credentials`") from None
 
-    made = {"agent_id": "agent", "core_version": __version__, "logger": structlog.get_logger()}
-    return PluginContext(plugin=plugin, **{"credential": credential, **made, **fields})
+    defaults = {"agent_id": "agent", "core_version": __version__, "logger": structlog.get_logger()}
+    return PluginContext(plugin=plugin, **{"credential": credential, **defaults, **fields})

@@ -35,24 +35,24 @@ def nested(depth: int) -> bytes:
         b'[{"b":{"a":1,"\\u0061":2}}]',
     ],
 )
-def test_a_key_that_stands_twice_is_refused_and_named(text: bytes) -> None:
+def test_a_duplicate_key_is_rejected_and_named(text: bytes) -> None:
     with pytest.raises(BadJson, match='duplicate key "a"'):
         loads(text)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "[1e999]", '{"a":-1e400}'])
-def test_numbers_that_are_not_finite_are_refused(text: str) -> None:
+def test_numbers_that_are_not_finite_are_rejected(text: str) -> None:
     with pytest.raises(BadJson):
         loads(text)
 
 
 @pytest.mark.parametrize("text", [nested(101), nested(10_000), b'{"a":' * 101 + b"1" + b"}" * 101, b"[" * 100_000])
-def test_nesting_past_the_bound_is_refused(text: bytes) -> None:
+def test_nesting_beyond_the_limit_is_rejected(text: bytes) -> None:
     with pytest.raises(BadJson):
         loads(text)
 
 
-def test_nesting_up_to_the_bound_is_read() -> None:
+def test_nesting_up_to_the_limit_is_read() -> None:
     value = loads(nested(MAX_DEPTH))
     for _ in range(MAX_DEPTH - 1):
         assert isinstance(value, list)
@@ -61,26 +61,26 @@ def test_nesting_up_to_the_bound_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["]" * 100, '"]' * 100, "\\" + '"]' * 50, "\\\\]" * 50, '}"{' * 50])
-def test_brackets_within_strings_hide_no_nesting(text: str) -> None:
+def test_brackets_in_strings_do_not_hide_nesting(text: str) -> None:
     quoted = json.dumps(text)
     loads(f"[{quoted}," * 99 + "[]" + "]" * 99)
     with pytest.raises(BadJson, match="nested deeper than 100"):
         loads(f"[{quoted}," * 100 + "[]" + "]" * 100)
 
 
-def test_brackets_within_strings_and_side_by_side_are_no_nesting() -> None:
+def test_brackets_in_strings_and_siblings_are_not_nesting() -> None:
     assert loads(json.dumps(["[{" * 500])) == ["[{" * 500]
     assert loads(json.dumps([[]] * 500)) == [[]] * 500
 
 
 @pytest.mark.parametrize("text", [b'"\xff"', b'{"a":"\xc3"}', b"\xfe\xff", b'"\xed\xa0\x80"', b'"\xc0\xaf"'])
-def test_bytes_that_are_no_utf8_are_refused(text: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_rejected(text: bytes) -> None:
     with pytest.raises(BadJson, match="not UTF-8 at byte"):
         loads(text)
 
 
 @pytest.mark.parametrize("text", [r'"\ud800"', r'{"\udc00":1}', r'[{"a":["\ude00\ud83d"]}]', '"\udcff"'])
-def test_a_lone_surrogate_is_refused(text: str) -> None:
+def test_a_lone_surrogate_is_rejected(text: str) -> None:
     with pytest.raises(BadJson):
         loads(text)
 
@@ -90,7 +90,7 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbf{}", "\ufeff{}".encode()])
-def test_a_byte_order_mark_is_refused(text: bytes) -> None:
+def test_a_byte_order_mark_is_rejected(text: bytes) -> None:
     with pytest.raises(BadJson):
         loads(text)
 
@@ -98,34 +98,34 @@ def test_a_byte_order_mark_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b" ", b"{", b"[1,]", b"{'a':1}", b"01", b"1 2", b"{}x", b'"\n"', b"nul", b"+1", b".5", b"/**/1"]
 )
-def test_what_is_no_json_is_refused_with_its_place(text: bytes) -> None:
+def test_invalid_json_is_rejected_with_its_position(text: bytes) -> None:
     with pytest.raises(BadJson, match=r"line \d+, column \d+"):
         loads(text)
 
 
-def test_integers_past_64_bits_keep_all_their_digits_both_ways() -> None:
+def test_integers_of_more_than_64_bits_keep_all_digits() -> None:
     for number in (2**63, 2**64, -(2**80), 10**400):
         assert loads(str(number)) == number
         assert dumps(number) == str(number).encode()
         assert dumps({"n": [number], "中": "文"}) == f'{{"n":[{number}],"中":"文"}}'.encode()
 
 
-def test_an_integer_of_absurd_length_is_refused_rather_than_computed() -> None:
+def test_an_extremely_long_integer_is_rejected() -> None:
     with pytest.raises(BadJson):
         loads(b"9" * 1_000_000)
 
 
 @pytest.mark.parametrize("text", [b'["' + b"a" * 100_000 + b'"]', b'["' + b"a" * 100_000, b"[" * 100_000])
-def test_the_collector_of_garbage_is_at_work_again_afterwards(text: bytes) -> None:
+def test_garbage_collection_is_on_again_afterwards(text: bytes) -> None:
     assert gc.isenabled()
     with suppress(BadJson):
         loads(text)
     assert gc.isenabled()
 
 
-def test_megabytes_of_brackets_are_read_or_refused_and_hold_up_nobody_for_long() -> None:
-    """A body that is all nesting takes half a second; looking for its depth piece by piece took minutes."""
-    began = time.thread_time()  # of the processor, whoever else waits for it
+def test_megabytes_of_brackets_take_little_time() -> None:
+    """A body of brackets takes half a second; to find its depth step by step took minutes."""
+    began = time.thread_time()  # processor time, whatever else runs
     loads(b"[" + (b"[" * 90 + b"]" * 90 + b",") * 10_000 + b"0]")
     with pytest.raises(BadJson):
         loads(b"[" * 900_000)
@@ -149,13 +149,13 @@ def test_non_ascii_is_written_as_it_is() -> None:
     assert dumps({"消息": "🍬"}) == '{"消息":"🍬"}'.encode()
 
 
-def test_what_json_has_no_words_for_does_not_keep_the_rest_from_being_told() -> None:
+def test_values_that_json_cannot_express_do_not_stop_the_rest() -> None:
     assert json.loads(dumps({"value": math.nan, "worst": -math.inf, "n": 1})) == {"value": None, "worst": None, "n": 1}
     assert json.loads(dumps({"value": math.nan, "n": 2**70})) == {"value": None, "n": 2**70}
     assert json.loads(dumps({"details": "a\udcffb"})) == {"details": "a?b"}
 
 
-def test_what_is_no_json_value_is_a_type_error() -> None:
+def test_other_values_are_a_type_error() -> None:
     cyclic: list[Any] = []
     cyclic.append(cyclic)
     for value in (object(), {1, 2}, b"bytes", {"a": object()}, cyclic):
@@ -183,7 +183,7 @@ def test_loads_agrees_with_the_standard_library_on_whatever_both_accept(text: st
         return
     expected = json.loads(text)
     assert value == expected
-    assert repr(value) == repr(expected)  # also true for 1 and 1.0, 1 and true
+    assert repr(value) == repr(expected)  # == also holds for 1 and 1.0, and for 1 and true
 
 
 @given(st.binary(max_size=60))
@@ -192,7 +192,7 @@ def test_no_bytes_raise_anything_but_bad_json(text: bytes) -> None:
         loads(text)
 
 
-def test_more_arrays_than_memory_has_room_for_are_refused_before_they_are_made() -> None:
+def test_too_many_arrays_are_rejected_before_they_take_memory() -> None:
     """Contract §7: "at these the process stays below 400 MB": 16 MiB of empty arrays would take 320 MB."""
     with pytest.raises(BadJson, match="1000000"):
         loads(b"[" + b"[]," * 1_000_000 + b"[]]")

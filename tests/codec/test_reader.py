@@ -1,4 +1,4 @@
-"""What cattrs would let through by itself, and what the readers say of it."""
+"""The readers reject what cattrs would accept by default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL = pytest.mark.parametrize(
 )
 
 
-class Colour(StrEnum):
+class Color(StrEnum):
     RED = "red"
     GREEN = "green"
 
@@ -82,8 +82,8 @@ class Record:
     pair: tuple[str, int] = ("", 0)
     labels: Mapping[str, str] = Factory(dict)
     free: Mapping[str, Json] = Factory(dict)
-    bare: dict = Factory(dict)  # type: ignore[type-arg]  # a careless author's class
-    colour: Colour = Colour.RED
+    bare: dict = Factory(dict)  # type: ignore[type-arg]  # the class of a careless author
+    colour: Color = Color.RED
     number: Number = Number.ONE
     literal: Literal["a", 1] = "a"
     moment: datetime | None = None
@@ -168,7 +168,7 @@ def problems(reader: Reader, value: Any, kind: type = Record) -> list[tuple[str,
         ("inners", {"host": "a"}, "expected a list"),
     ],
 )
-def test_a_value_of_another_kind_is_refused(reader: Reader, key: str, value: Any, message: str) -> None:
+def test_a_value_of_another_type_is_rejected(reader: Reader, key: str, value: Any, message: str) -> None:
     assert problems(reader, {key: value}) == [(f"$.{key}", message)]
 
 
@@ -191,7 +191,7 @@ def test_a_value_of_another_kind_is_refused(reader: Reader, key: str, value: Any
         ("number", "1"),
     ],
 )
-def test_a_string_stands_for_nothing_else_outside_of_params(reader: Reader, key: str, value: str) -> None:
+def test_a_string_is_no_other_type_outside_of_params(reader: Reader, key: str, value: str) -> None:
     ((path, message),) = problems(reader, {key: value})
     assert path == f"$.{key}"
     assert message.startswith("expected ")
@@ -234,7 +234,7 @@ def test_a_string_stands_for_nothing_else_outside_of_params(reader: Reader, key:
         ("port", 80, Port(80)),
     ],
 )
-def test_params_read_strings_as_what_the_field_is(key: str, value: Any, expected: Any) -> None:
+def test_params_read_strings_as_the_type_of_the_field(key: str, value: Any, expected: Any) -> None:
     """Contract §1: "strings are read as such there (`"80"`, `"true"`); a list or an object may also come as JSON text,
     a list of plain words comma-separated.\""""
     result = getattr(params_reader.read({key: value}, Record), key)
@@ -242,7 +242,7 @@ def test_params_read_strings_as_what_the_field_is(key: str, value: Any, expected
     assert type(result) is type(expected)
 
 
-def test_json_text_inside_of_params_is_held_to_the_same_bounds() -> None:
+def test_json_text_in_params_has_the_same_limits() -> None:
     assert problems(params_reader, {"free": '{"a":1,"a":2}'}) == [
         (
             "$.free",
@@ -254,7 +254,7 @@ def test_json_text_inside_of_params_is_held_to_the_same_bounds() -> None:
 
 
 @ALL
-def test_a_class_with_parse_reads_itself_whatever_it_descends_from(reader: Reader) -> None:
+def test_a_class_with_parse_is_read_by_it_whatever_its_base_class(reader: Reader) -> None:
     record = reader.read({"span": "1-2", "port": 8080, "shout": "hi"}, Record)
     assert (record.span, record.port, record.shout) == (Span(1, 2), 8080, "HI")
     assert (type(record.port), type(record.shout)) == (Port, Shout)
@@ -291,7 +291,7 @@ def test_every_problem_is_reported_with_its_path(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("reader", [request_reader, params_reader], ids=["request", "params"])
-def test_unknown_keys_are_named_with_the_nearest_right_one(reader: Reader) -> None:
+def test_unknown_keys_are_named_with_the_nearest_known_one(reader: Reader) -> None:
     """Contract §1: "Unknown keys in a request are an error that names them.\""""
     found = problems(reader, {"inner": {"host": "a", "prot": 1, "x y": 2}, "colour": "blue"})
     assert sorted(found) == [
@@ -301,7 +301,7 @@ def test_unknown_keys_are_named_with_the_nearest_right_one(reader: Reader) -> No
     ]
 
 
-def test_unknown_keys_in_somebody_elses_answer_are_ignored() -> None:
+def test_unknown_keys_in_a_response_are_ignored() -> None:
     """Contract §1: "unknown keys in an answer from another program … are ignored.\""""
     assert tolerant_reader.read({"text": "a", "new": 1, "inner": {"host": "b", "x": 2}}, Record) == Record(
         text="a", inner=Inner(host="b")
@@ -309,7 +309,7 @@ def test_unknown_keys_in_somebody_elses_answer_are_ignored() -> None:
 
 
 @ALL
-def test_a_field_goes_by_its_alias_and_a_keyword_by_itself(reader: Reader) -> None:
+def test_the_key_of_a_field_is_its_alias_or_the_keyword(reader: Reader) -> None:
     record = reader.read({"for": "1m", "other_name": "b"}, Record)
     assert (record.for_, record.named) == ("1m", "b")
     assert problems(reader, {"for": 1, "other_name": 2}) == [
@@ -354,7 +354,7 @@ def test_no_problem_repeats_the_value(reader: Reader) -> None:
 
 @ALL
 @pytest.mark.parametrize("value", [None, 1, "text", [], [1], True])
-def test_what_is_no_object_is_no_record(reader: Reader, value: Any) -> None:
+def test_a_record_must_be_an_object(reader: Reader, value: Any) -> None:
     assert problems(reader, value) == [("$", "expected an object")]
 
 
@@ -382,22 +382,22 @@ class Bounded:
         ("many", [1, 2, 3], "expected at most 2 element(s)"),
     ],
 )
-def test_bounds_are_kept_and_told(reader: Reader, key: str, value: Any, message: str) -> None:
+def test_limits_are_checked_and_named(reader: Reader, key: str, value: Any, message: str) -> None:
     assert problems(reader, {key: value}, Bounded) == [(f"$.{key}", message)]
 
 
 @pytest.mark.parametrize("task_id", ["a", "A.b_c:d-1", "x" * 128, "...", ".a"])
-def test_a_task_id_of_the_allowed_characters_is_taken(task_id: str) -> None:
+def test_a_task_id_of_the_allowed_characters_is_accepted(task_id: str) -> None:
     assert request_reader.read({"task_id": task_id}, Bounded).task_id == task_id
 
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b", "../x", "a b", "ä", "x" * 129, "a\n", "a\x00", "%2e"])
-def test_a_task_id_that_is_none_is_refused(task_id: str) -> None:
+def test_an_invalid_task_id_is_rejected(task_id: str) -> None:
     """Contract §1: "`task_id` is 1–128 of `A-Za-z0-9._:-`, not `.` or `..`.\""""
     assert problems(request_reader, {"task_id": task_id}, Bounded)[0][0] == "$.task_id"
 
 
-def test_a_request_for_a_task_has_all_its_faults_found_at_once() -> None:
+def test_every_problem_of_a_task_request_is_found() -> None:
     found = problems(
         request_reader,
         {
@@ -419,13 +419,13 @@ def test_a_request_for_a_task_has_all_its_faults_found_at_once() -> None:
     ]
 
 
-def test_a_problem_says_where_it_stands_below_a_given_path() -> None:
+def test_the_path_of_a_problem_starts_at_the_given_path() -> None:
     with pytest.raises(Invalid) as caught:
         params_reader.read({"count": "x"}, Record, path="$.items[3].params")
     assert caught.value.problems == (Problem("$.items[3].params.count", "expected an integer"),)
 
 
-def test_a_record_may_refuse_with_its_own_words() -> None:
+def test_a_record_may_raise_its_own_message() -> None:
     @frozen(kw_only=True)
     class Picky:
         name: str = field()
@@ -438,7 +438,7 @@ def test_a_record_may_refuse_with_its_own_words() -> None:
         params_reader.read({"name": "x"}, Picky)
 
 
-def test_times_are_read_with_their_offset_and_without_as_utc() -> None:
+def test_times_are_read_with_their_offset_or_as_utc() -> None:
     assert request_reader.read({"moment": "2024-01-02T03:04:05Z"}, Record).moment == datetime(
         2024, 1, 2, 3, 4, 5, tzinfo=UTC
     )
@@ -458,16 +458,16 @@ def test_times_are_read_with_their_offset_and_without_as_utc() -> None:
         pytest.param({"by_name": {f"k{number}": 1 for number in range(50_000)}}, "$.by_name.k9999", id="an object"),
     ],
 )
-def test_an_input_that_is_nothing_but_problems_is_told_of_the_first_ten_thousand(value: Any, path: str) -> None:
+def test_at_most_ten_thousand_problems_are_reported(value: Any, path: str) -> None:
     """Contract §7: at 16 MiB a request "the process stays below 400 MB": a million problems would take more than
-    that, and hold up everybody else for a minute."""
+    that, and delay all other requests for a minute."""
     with pytest.raises(Invalid) as caught:
         request_reader.read(value, Record)
     assert [problem.path for problem in caught.value.problems[9_999:]] == [path, "$"]
     assert "the rest was not checked" in caught.value.problems[-1].message
 
 
-def test_a_list_that_is_too_long_is_refused_before_its_elements_are_looked_at() -> None:
+def test_a_list_that_is_too_long_is_rejected_before_its_elements_are_read() -> None:
     """Contract §2: "at most 10 000\""""
     with pytest.raises(Invalid) as caught:
         request_reader.read({"items": [0] * 10_001}, TaskRequest)

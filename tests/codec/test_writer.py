@@ -134,5 +134,5 @@ _tasks = st.builds(
 
 
 @given(_tasks)
-def test_a_record_that_is_written_and_read_again_is_the_same(task: TaskRequest) -> None:
+def test_a_record_survives_a_round_trip(task: TaskRequest) -> None:
     assert request_reader.read(loads(encode(task)), TaskRequest) == task

@@ -1,4 +1,4 @@
-"""Whatever stands in the file or in the environment: settings, or one line that says what is wrong."""
+"""Any file and any environment give settings or an error of one line."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def held_to_its_word(file: Path | None, environ: dict[str, str]) -> None:
+def check_load(file: Path | None, environ: dict[str, str]) -> None:
     try:
         configuration = load_configuration(file, environ, hostname="node-1")
     except SettingsError as error:
         message = str(error)
     else:
         assert isinstance(configuration, Configuration)
-        configuration.knowing(["prometheus"]).unknown_variables({"prometheus": ["url"]})
+        configuration.with_plugins(["prometheus"]).unknown_variables({"prometheus": ["url"]})
         return
     assert message
     assert "\n" not in message
@@ -45,7 +45,7 @@ def held_to_its_word(file: Path | None, environ: dict[str, str]) -> None:
 
 @given(st.dictionaries(_names.map(lambda name: f"CANDY_{name.upper()}"), st.text(max_size=12), max_size=4))
 def test_any_environment(environ: dict[str, str]) -> None:
-    held_to_its_word(None, environ)
+    check_load(None, environ)
 
 
 @given(st.dictionaries(_names, _values, max_size=4))
@@ -54,7 +54,7 @@ def test_any_values_in_a_file(content: dict[str, Any]) -> None:
         file = Path(folder, "a.yaml")
         with suppress(UnicodeEncodeError):
             file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-            held_to_its_word(file, {})
+            check_load(file, {})
 
 
 @pytest.mark.parametrize("ending", [".yaml", ".toml"])
@@ -63,12 +63,12 @@ def test_any_text_in_a_file(ending: str, text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"a{ending}")
         file.write_bytes(text.encode("utf-8", "replace"))
-        held_to_its_word(file, {})
+        check_load(file, {})
 
 
 @pytest.mark.parametrize("kind", [Address, HttpUrl, ByteSize])
 @given(text=st.text(max_size=20) | st.from_regex(r"(http://)?\[?[0-9a-f.:]{1,9}\]?:[0-9]{1,6}", fullmatch=True))
-def test_what_is_read_is_written_and_read_again_as_the_same(kind: Any, text: str) -> None:
+def test_a_value_survives_a_round_trip(kind: Any, text: str) -> None:
     with suppress(ValueError):
         value = kind.parse(text)
         assert kind.parse(str(value)) == value

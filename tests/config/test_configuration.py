@@ -16,7 +16,7 @@ def load(file: Path | None = None, /, **environ: str) -> Configuration:
     return load_configuration(file, environ, hostname="node-1")
 
 
-def refusal(file: Path | None = None, /, **environ: str) -> str:
+def rejection(file: Path | None = None, /, **environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
         load(file, **environ)
     message = str(caught.value)
@@ -29,7 +29,7 @@ def yaml(tmp_path: Path) -> Path:
     return tmp_path / "agent.yaml"
 
 
-def test_without_anything_the_defaults_of_the_contract_hold() -> None:
+def test_the_defaults_are_those_of_the_contract() -> None:
     settings = load().settings
     assert settings == attrs.evolve(Settings(), agent_id="node-1")
     assert (settings.listen.host, settings.listen.port) == ("0.0.0.0", 8888)
@@ -38,7 +38,7 @@ def test_without_anything_the_defaults_of_the_contract_hold() -> None:
     assert (settings.max_body, settings.max_answer, settings.max_output) == (16 << 20, 32 << 20, 64 << 10)
 
 
-def test_the_environment_stands_over_the_file_and_the_file_over_defaults(yaml: Path) -> None:
+def test_the_environment_overrides_the_file_and_the_file_the_defaults(yaml: Path) -> None:
     yaml.write_text("cluster_name: of-file\nheartbeat_interval: 5\nlisten: 127.0.0.1:1\n")
     settings = load(yaml, CANDY_CLUSTER_NAME="of-environment", CANDY_LISTEN="[::1]:0").settings
     assert settings.cluster_name == "of-environment"
@@ -47,7 +47,7 @@ def test_the_environment_stands_over_the_file_and_the_file_over_defaults(yaml: P
     assert settings.log_level is LogLevel.INFO
 
 
-def test_toml_says_the_same_as_yaml(tmp_path: Path) -> None:
+def test_toml_is_read_like_yaml(tmp_path: Path) -> None:
     toml, yml = tmp_path / "a.toml", tmp_path / "a.yml"
     toml.write_text(
         'log_level = "debug"\nplugins_blocked = ["a", "b"]\nmax_body = "1MiB"\n[plugins.prometheus]\nurl = "http://x"\n'
@@ -62,23 +62,23 @@ def test_toml_says_the_same_as_yaml(tmp_path: Path) -> None:
 def test_every_setting_can_be_given_in_the_environment() -> None:
     anything = {"plugins_required", "plugins_blocked", "spool_dir", "redis_url", "store_key", "cluster_name"}
     for name in sorted(attrs.fields_dict(Settings).keys() - anything):
-        assert f"CANDY_{name.upper()}: " in refusal(**{f"CANDY_{name.upper()}": "\x7f"})
+        assert f"CANDY_{name.upper()}: " in rejection(**{f"CANDY_{name.upper()}": "\x7f"})
     settings = load(**{f"CANDY_{name.upper()}": "x" for name in anything - {"plugins_blocked"}}).settings
     assert (settings.plugins_required, settings.spool_dir, settings.cluster_name) == (("x",), Path("x"), "x")
 
 
-def test_three_variables_of_the_contract_go_without_the_prefix() -> None:
+def test_three_variables_work_without_the_prefix() -> None:
     settings = load(AGENT_ID="agent-001", HEARTBEAT_INTERVAL="15", LOG_LEVEL="warn").settings
     assert (settings.agent_id, settings.heartbeat_interval, settings.log_level) == ("agent-001", 15, LogLevel.WARNING)
 
 
-def test_the_form_with_the_prefix_wins_and_the_other_is_warned_of() -> None:
+def test_the_variable_with_the_prefix_wins_and_the_other_gives_a_warning() -> None:
     configuration = load(LOG_LEVEL="INFO", CANDY_LOG_LEVEL="DEBUG", AGENT_ID="a", CANDY_AGENT_ID="a")
     assert configuration.settings.log_level is LogLevel.DEBUG
     assert configuration.warnings == ("LOG_LEVEL is ignored, since CANDY_LOG_LEVEL is set to something else",)
 
 
-def test_a_variable_set_to_nothing_counts_as_not_set(yaml: Path) -> None:
+def test_an_empty_variable_counts_as_not_set(yaml: Path) -> None:
     yaml.write_text("cluster_name: of-file\n")
     assert load(yaml, CANDY_CLUSTER_NAME="", CANDY_API_KEY="", HEARTBEAT_INTERVAL="").settings.cluster_name == "of-file"
 
@@ -107,21 +107,21 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(text: str, host: str, port
 @pytest.mark.parametrize(
     "text", ["8888", "host", "::1:8888", "[::1]", "h:99999", "h:-1", "[1.2.3.4]:1", "a b:1", "http://h:1"]
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
-    assert refusal(CANDY_LISTEN=text) == "CANDY_LISTEN: expected host:port, such as 0.0.0.0:8888 or [::1]:8888"
+def test_an_invalid_address_is_rejected(text: str) -> None:
+    assert rejection(CANDY_LISTEN=text) == "CANDY_LISTEN: expected host:port, such as 0.0.0.0:8888 or [::1]:8888"
 
 
-def test_an_unknown_key_of_the_file_is_named_with_the_nearest_right_one(yaml: Path) -> None:
+def test_an_unknown_key_of_the_file_is_named_with_the_nearest_known_one(yaml: Path) -> None:
     """Contract §7: "An unknown key in the *file* or a wrong value of the core's stops the start with one line that
     names it and the nearest right one.\""""
     yaml.write_text("hearbeat_interval: 5\n")
-    assert refusal(yaml) == f"{yaml}: hearbeat_interval: unknown key; did you mean heartbeat_interval?"
+    assert rejection(yaml) == f"{yaml}: hearbeat_interval: unknown key; did you mean heartbeat_interval?"
 
 
-def test_a_plugin_s_section_in_the_wrong_place_is_told_where_it_belongs(yaml: Path) -> None:
+def test_a_plugin_section_in_the_wrong_place_has_a_hint(yaml: Path) -> None:
     yaml.write_text("prometheus: {url: http://x}\n")
-    assert refusal(yaml).endswith(
-        "prometheus: unknown key; a plugin's section stands below plugins, as plugins.prometheus"
+    assert rejection(yaml).endswith(
+        "prometheus: unknown key; a plugin's section belongs below plugins, as plugins.prometheus"
     )
 
 
@@ -144,14 +144,14 @@ def test_a_plugin_s_section_in_the_wrong_place_is_told_where_it_belongs(yaml: Pa
         ("CANDY_MAX_CONCURRENT", "1.5", "expected an integer"),
         ("CANDY_MAX_PENDING_TASKS", "9999999", "expected at most 1000000"),
         ("CANDY_HEARTBEAT_KEY_PLAINTEXT", "perhaps", "expected true or false"),
-        ("CANDY_TLS_CERT_FILE", "/none", "needs tls_key_file beside it"),
-        ("CANDY_API_KEYS_FILE", "/none", "expected a file, and there is none of this name"),
+        ("CANDY_TLS_CERT_FILE", "/none", "requires tls_key_file"),
+        ("CANDY_API_KEYS_FILE", "/none", "expected a file, but there is no file of this name"),
         ("CANDY_API_KEY", "two\nlines", "expected one line without control characters"),
-        ("CANDY_CLUSTER_NAME", "\udcff", "is no UTF-8"),
+        ("CANDY_CLUSTER_NAME", "\udcff", "is not UTF-8"),
     ],
 )
 def test_a_wrong_value_names_its_variable_and_what_is_allowed(variable: str, value: str, expected: str) -> None:
-    message = refusal(**{variable: value})
+    message = rejection(**{variable: value})
     assert message.startswith(f"{variable}: ")
     assert expected in message
     assert "hunter2" not in message
@@ -159,7 +159,7 @@ def test_a_wrong_value_names_its_variable_and_what_is_allowed(variable: str, val
 
 def test_a_wrong_value_of_the_file_names_the_file_and_the_key(yaml: Path) -> None:
     yaml.write_text("listen: {host: x}\nplugins_blocked: 5\napi_key: 123456\n")
-    message = refusal(yaml)
+    message = rejection(yaml)
     assert f"{yaml}: listen: expected a string or a number" in message
     assert f"{yaml}: plugins_blocked: expected a list" in message
     assert f"{yaml}: api_key: expected a string: put it into quotes" in message
@@ -167,10 +167,10 @@ def test_a_wrong_value_of_the_file_names_the_file_and_the_key(yaml: Path) -> Non
 
 
 def test_a_blocked_plugin_cannot_be_required() -> None:
-    assert "a is blocked by plugins_blocked" in refusal(CANDY_PLUGINS_REQUIRED="a,b", CANDY_PLUGINS_BLOCKED="a")
+    assert "a is blocked by plugins_blocked" in rejection(CANDY_PLUGINS_REQUIRED="a,b", CANDY_PLUGINS_BLOCKED="a")
 
 
-def test_a_server_s_address_loses_the_slash_at_its_end() -> None:
+def test_a_server_address_loses_its_trailing_slash() -> None:
     assert (
         load(CANDY_SERVER_URL="https://candy.example.com/base/").settings.server_url == "https://candy.example.com/base"
     )
@@ -187,8 +187,8 @@ def test_a_server_s_address_loses_the_slash_at_its_end() -> None:
         ("api_key: 'hunter2\n", "not YAML"),
         ("\tapi_key: hunter2\n", "not YAML"),
         ("!!python/object/apply:os.system ['true']\n", "line 1: an unknown tag"),
-        ("- a\n", "expected keys with values at its top"),
-        ("hunter2\n", "expected keys with values at its top"),
+        ("- a\n", "expected keys with values at the top level"),
+        ("hunter2\n", "expected keys with values at the top level"),
         ("1: a\n", "expected every key to be a string"),
         ("plugins: [a]\n", "plugins: expected a section for each plugin"),
         ("plugins: {a: b}\n", "plugins.a: expected a section"),
@@ -200,13 +200,13 @@ def test_a_server_s_address_loses_the_slash_at_its_end() -> None:
 )
 def test_a_file_that_cannot_be_read_says_where_and_shows_no_content(yaml: Path, text: str, expected: str) -> None:
     yaml.write_bytes(text.encode("latin-1"))
-    message = refusal(yaml)
+    message = rejection(yaml)
     assert message.startswith(f"{yaml}: ")
     assert expected in message
     assert "hunter2" not in message
 
 
-def test_words_of_old_yaml_stay_words(yaml: Path) -> None:
+def test_booleans_and_numbers_of_yaml_1_1_stay_strings(yaml: Path) -> None:
     yaml.write_text(
         "cluster_name: no\nagent_id: 2024-01-02\napi_key: 0x12\nserver_api_key: 12:30:45\nplugins_blocked: [on]\n"
     )
@@ -218,13 +218,13 @@ def test_words_of_old_yaml_stay_words(yaml: Path) -> None:
     assert settings.server_api_key.reveal() == "12:30:45"
 
 
-def test_anchors_merges_and_an_empty_file_are_yaml_too(yaml: Path) -> None:
+def test_anchors_merges_and_empty_files_work(yaml: Path) -> None:
     yaml.write_text("plugins:\n  a: &a {url: x, n: 1}\n  b: {<<: *a, n: 2}\n")
     assert load(yaml).sections["b"] == {"url": "x", "n": 2}
     yaml.write_text("# nothing\n")
     assert load(yaml).settings.agent_id == "node-1"
     yaml.write_text("cluster_name: null\n")
-    assert "cluster_name: expected a string" in refusal(yaml)
+    assert "cluster_name: expected a string" in rejection(yaml)
     yaml.write_text("plugins:\n  a:\nserver_url: null\n")
     assert load(yaml).sections == {"a": {}}
 
@@ -238,22 +238,22 @@ def test_anchors_merges_and_an_empty_file_are_yaml_too(yaml: Path) -> None:
         ("keep_seconds = inf\n", "keep_seconds: expected a finite number"),
     ],
 )
-def test_toml_that_is_none_says_where_and_shows_no_content(tmp_path: Path, text: str, expected: str) -> None:
+def test_invalid_toml_says_where_and_shows_no_content(tmp_path: Path, text: str, expected: str) -> None:
     file = tmp_path / "a.toml"
     file.write_text(text)
-    message = refusal(file)
+    message = rejection(file)
     assert expected in message
     assert "hunter2" not in message
 
 
-def test_a_file_that_is_not_there_or_of_another_kind_is_one_line(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
+def test_a_missing_file_or_another_kind_of_file_is_one_line(tmp_path: Path) -> None:
+    assert rejection(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
     (tmp_path / "d.yaml").mkdir()
-    assert "cannot be read: Is a directory" in refusal(tmp_path / "d.yaml")
-    assert "expected a file that ends in .yaml, .yml, .toml" in refusal(tmp_path / "a.ini")
+    assert "cannot be read: Is a directory" in rejection(tmp_path / "d.yaml")
+    assert "expected a file that ends in .yaml, .yml, .toml" in rejection(tmp_path / "a.ini")
 
 
-def test_a_host_s_name_that_is_no_agent_id_asks_for_one() -> None:
+def test_a_host_name_that_is_not_a_valid_agent_id_asks_for_one() -> None:
     with pytest.raises(SettingsError, match=r"AGENT_ID \(by default the host's name\): expected a text that matches"):
         load_configuration(None, {}, hostname="höst")
 

@@ -16,7 +16,7 @@ async def revealed(credentials: Credentials, name: str) -> str:
     return (await credentials.lookup(name)).reveal()
 
 
-async def test_the_two_keys_of_the_core_have_names() -> None:
+async def test_the_core_has_two_keys() -> None:
     credentials = Credentials(
         Settings(server_api_key=Secret("s"), api_key=Secret("a")), agent_key=lambda: Secret("made")
     )
@@ -24,7 +24,7 @@ async def test_the_two_keys_of_the_core_have_names() -> None:
     assert await revealed(credentials, "agent") == "a"
 
 
-async def test_a_key_that_the_agent_made_is_its_own() -> None:
+async def test_the_agent_may_generate_its_key() -> None:
     made: list[Secret] = []
     credentials = Credentials(Settings(), agent_key=lambda: made[0] if made else None)
     with pytest.raises(NotFound, match="set CANDY_API_KEY"):
@@ -33,7 +33,7 @@ async def test_a_key_that_the_agent_made_is_its_own() -> None:
     assert await revealed(credentials, "agent") == "made"
 
 
-async def test_what_is_not_there_says_what_to_configure() -> None:
+async def test_a_missing_credential_says_what_to_configure() -> None:
     credentials = Credentials(Settings())
     with pytest.raises(NotFound, match="set CANDY_SERVER_API_KEY or CANDY_SERVER_API_KEY_FILE"):
         await credentials.lookup("server")
@@ -41,7 +41,7 @@ async def test_what_is_not_there_says_what_to_configure() -> None:
         await credentials.lookup("db")
 
 
-async def test_a_rotated_file_is_seen_and_one_in_the_middle_of_it_is_not(tmp_path: Path) -> None:
+async def test_a_rotated_file_is_read_again_and_an_incomplete_one_ignored(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("old\n")
     configuration = load_configuration(None, {"CANDY_SERVER_API_KEY_FILE": str(file)}, hostname="h")

@@ -16,9 +16,9 @@ from candy_core.config.settings import LogLevel, Settings
 
 def new() -> tuple[RuntimeConfig, list[RuntimeSettings]]:
     runtime = RuntimeConfig.of(Settings())
-    told: list[RuntimeSettings] = []
-    runtime.subscribe(told.append)
-    return runtime, told
+    received: list[RuntimeSettings] = []
+    runtime.subscribe(received.append)
+    return runtime, received
 
 
 def test_the_agent_starts_with_its_settings() -> None:
@@ -32,23 +32,23 @@ def test_the_agent_starts_with_its_settings() -> None:
     }
 
 
-def test_changes_are_applied_at_once_and_told_to_everybody() -> None:
-    runtime, told = new()
+def test_changes_are_applied_at_once_and_subscribers_are_called() -> None:
+    runtime, received = new()
     answer = runtime.apply({"log_level": "debug", "heartbeat_interval": "5"})
     assert (answer.log_level, answer.heartbeat_interval, answer.max_concurrent) == (LogLevel.DEBUG, 5, 128)
     assert runtime.current is answer
-    assert told == [answer]
+    assert received == [answer]
 
 
-def test_what_changes_nothing_tells_nobody() -> None:
-    runtime, told = new()
+def test_without_a_change_no_subscriber_is_called() -> None:
+    runtime, received = new()
     runtime.apply({})
     runtime.apply({"heartbeat_interval": 30})
-    assert told == []
+    assert received == []
 
 
-def test_one_wrong_value_leaves_everything_as_it_was_and_every_problem_is_named() -> None:
-    runtime, told = new()
+def test_one_wrong_value_changes_nothing_and_every_problem_is_named() -> None:
+    runtime, received = new()
     before = runtime.current
     with pytest.raises(Invalid) as caught:
         runtime.apply({"heartbeat_interval": 5, "log_level": "LOUD", "max_concurent": 1, "max_running_tasks": 0})
@@ -59,11 +59,11 @@ def test_one_wrong_value_leaves_everything_as_it_was_and_every_problem_is_named(
     ]
     assert "did you mean max_concurrent?" in str(caught.value)
     assert runtime.current is before
-    assert told == []
+    assert received == []
 
 
 @pytest.mark.parametrize("changes", [None, [], "x", 5, True])
-def test_what_is_no_object_changes_nothing(changes: Any) -> None:
+def test_anything_but_an_object_changes_nothing(changes: Any) -> None:
     runtime, _ = new()
     with pytest.raises(Invalid, match="expected an object"):
         runtime.apply(changes)
@@ -76,15 +76,15 @@ def test_other_settings_cannot_be_changed(key: str) -> None:
         runtime.apply({key: "x"})
 
 
-def test_whoever_has_left_is_told_no_more() -> None:
-    runtime, told = new()
+def test_an_unsubscribed_function_is_not_called() -> None:
+    runtime, received = new()
     others: list[RuntimeSettings] = []
-    leave = runtime.subscribe(others.append)
+    unsubscribe = runtime.subscribe(others.append)
     runtime.apply({"max_running_tasks": 1})
-    leave()
-    leave()
+    unsubscribe()
+    unsubscribe()
     runtime.apply({"max_running_tasks": 2})
-    assert len(told) == 2
+    assert len(received) == 2
     assert len(others) == 1
 
 
@@ -92,13 +92,13 @@ def test_whoever_has_left_is_told_no_more() -> None:
     st.dictionaries(st.sampled_from([*attrs.fields_dict(RuntimeSettings), "x"]), st.integers() | st.text() | st.none())
 )
 def test_no_change_is_half_applied(changes: dict[str, Any]) -> None:
-    runtime, told = new()
+    runtime, received = new()
     before = runtime.current
     try:
         after = runtime.apply(changes)
     except Invalid:
         assert runtime.current is before
-        assert told == []
+        assert received == []
     else:
         assert "x" not in changes
-        assert told == ([after] if after != before else [])
+        assert received == ([after] if after != before else [])

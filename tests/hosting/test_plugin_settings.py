@@ -45,7 +45,7 @@ def load(file: Path | None = None, /, **environ: str) -> Configuration:
     return load_configuration(file, environ, hostname="node-1")
 
 
-def refusal(configuration: Configuration, name: str = "prometheus", kind: type = Backend, **others: Any) -> str:
+def rejection(configuration: Configuration, name: str = "prometheus", kind: type = Backend, **others: Any) -> str:
     with pytest.raises(SettingsError) as caught:
         configuration.plugin(name, kind, **others)
     assert "\n" not in str(caught.value)
@@ -61,13 +61,13 @@ def test_a_plugin_without_settings_has_its_defaults() -> None:
     assert load().plugin("prometheus", Backend) == Backend()
 
 
-def test_the_environment_stands_over_the_section(yaml: Path) -> None:
+def test_the_environment_overrides_the_section(yaml: Path) -> None:
     yaml.write_text("plugins: {prometheus: {url: http://file, timeout: 5, allowed_hosts: [a, b]}}\n")
     settings = load(yaml, CANDY_PROMETHEUS_URL="http://environment").plugin("prometheus", Backend)
     assert settings == Backend(url="http://environment", timeout=5, allowed_hosts=("a", "b"))
 
 
-def test_texts_of_the_environment_are_read_as_what_the_setting_is() -> None:
+def test_variables_are_read_as_the_type_of_the_setting() -> None:
     settings = load(
         CANDY_PROMETHEUS_PORT="9090",
         CANDY_PROMETHEUS_ALLOW_COMMAND="true",
@@ -82,9 +82,9 @@ def test_texts_of_the_environment_are_read_as_what_the_setting_is() -> None:
     assert settings.datasources["main"].password.reveal() == "p"
 
 
-def test_everything_wrong_with_a_plugin_is_named_with_its_source(yaml: Path) -> None:
+def test_every_problem_of_a_plugin_is_named_with_its_source(yaml: Path) -> None:
     yaml.write_text("plugins: {prometheus: {urll: x, port: 0, datasources: {a: {urk: 1}}}}\n")
-    message = refusal(load(yaml, CANDY_PROMETHEUS_TIMEOUT="hunter2"))
+    message = rejection(load(yaml, CANDY_PROMETHEUS_TIMEOUT="hunter2"))
     assert f"{yaml}: plugins.prometheus.urll: unknown key; did you mean url?" in message
     assert f"{yaml}: plugins.prometheus.port: expected at least 1 and at most 65535" in message
     assert f"{yaml}: plugins.prometheus.datasources.a.url: is required" in message
@@ -98,10 +98,10 @@ def test_two_records_of_one_plugin_share_a_section(yaml: Path) -> None:
     configuration = load(yaml)
     assert configuration.plugin("a", Backend, others=setting_names(Other)).url == "x"
     assert configuration.plugin("a", Other, others=setting_names(Backend)).depth == 3
-    assert "plugins.a.depth: unknown key" in refusal(configuration, "a")
+    assert "plugins.a.depth: unknown key" in rejection(configuration, "a")
 
 
-def test_a_class_that_is_no_settings_class_is_that_plugin_s_fault() -> None:
+def test_an_invalid_settings_class_is_a_fault_of_the_plugin() -> None:
     class Plain:
         pass
 
@@ -113,20 +113,20 @@ def test_a_class_that_is_no_settings_class_is_that_plugin_s_fault() -> None:
     class Broken:
         url: NoSuchType = None  # type: ignore[name-defined]  # noqa: F821  # the point of the test
 
-    assert "is no attrs class" in refusal(load(), kind=Plain)
-    assert "CANDY_PROMETHEUS_URL: is required" in refusal(load(), kind=Required)
-    assert "Broken: NameError: name 'NoSuchType' is not defined" in refusal(load(), kind=Broken)
+    assert "is not an attrs class" in rejection(load(), kind=Plain)
+    assert "CANDY_PROMETHEUS_URL: is required" in rejection(load(), kind=Required)
+    assert "Broken: NameError: name 'NoSuchType' is not defined" in rejection(load(), kind=Broken)
 
 
 def test_a_variable_belongs_to_the_plugin_with_the_longest_name() -> None:
     configuration = load(CANDY_A_B_URL="http://x")
     assert configuration.plugin("a", Other).b_url == "http://x"
-    both = configuration.knowing(["a", "a_b"])
+    both = configuration.with_plugins(["a", "a_b"])
     assert both.plugin("a", Other).b_url is None
     assert both.plugin("a_b", Backend).url == "http://x"
 
 
-def test_a_core_setting_that_bears_a_plugin_s_name_is_the_plugin_s_too(yaml: Path) -> None:
+def test_a_core_setting_with_a_plugin_s_prefix_is_also_the_plugin_s(yaml: Path) -> None:
     @frozen(kw_only=True)
     class Redis:
         url: Secret | None = None
@@ -139,24 +139,24 @@ def test_a_core_setting_that_bears_a_plugin_s_name_is_the_plugin_s_too(yaml: Pat
     assert of_environment is not None
     assert of_environment.reveal() == "redis://environment"
     yaml.write_text("redis_url: redis://file\nplugins: {redis: {url: redis://section}}\n")
-    assert "redis_url and plugins.redis.url are the same setting" in refusal(load(yaml), "redis", Redis)
+    assert "redis_url and plugins.redis.url are the same setting" in rejection(load(yaml), "redis", Redis)
 
 
-def test_what_kubernetes_injects_is_no_port() -> None:
+def test_variables_of_kubernetes_are_not_settings() -> None:
     """A Service candy-prometheus puts CANDY_PROMETHEUS_PORT=tcp://… into every pod of its namespace."""
     configuration = load(CANDY_PROMETHEUS_PORT="tcp://10.0.0.1:9090", CANDY_PROMETHEUS_SERVICE_HOST="10.0.0.1")
     assert configuration.plugin("prometheus", Backend) == Backend()
     assert configuration.unknown_variables({"prometheus": setting_names(Backend)}) == ()
 
 
-def test_a_section_of_a_plugin_that_is_not_installed_is_a_warning_with_the_nearest(yaml: Path) -> None:
+def test_a_section_without_a_plugin_is_a_warning_with_the_nearest_name(yaml: Path) -> None:
     yaml.write_text("plugins: {promethus: {url: x}, ssh: {}}\n")
-    assert load(yaml).knowing(["prometheus", "ssh"]).warnings == (
+    assert load(yaml).with_plugins(["prometheus", "ssh"]).warnings == (
         f"{yaml}: plugins.promethus: no plugin of that name is installed; did you mean prometheus?",
     )
 
 
-def test_an_unknown_variable_is_a_warning_with_the_nearest() -> None:
+def test_an_unknown_variable_is_a_warning_with_the_nearest_name() -> None:
     """Contract §7: "An unknown `CANDY_*` variable is a warning; … which Kubernetes injects, are not even that.\""""
     configuration = load(
         CANDY_LOG_LEVLE="x",
@@ -181,7 +181,7 @@ def test_an_unknown_variable_is_a_warning_with_the_nearest() -> None:
     )
 
 
-def test_variables_of_a_plugin_whose_settings_cannot_be_known_pass() -> None:
+def test_variables_of_a_plugin_with_unknown_settings_give_no_warning() -> None:
     configuration = load(CANDY_SSH_ANYTHING="x")
     assert configuration.unknown_variables({"ssh": None}) == ()
     assert configuration.unknown_variables({}) == ("CANDY_SSH_ANYTHING: unknown variable",)
@@ -214,13 +214,13 @@ def test_any_secret_may_be_given_as_a_file(tmp_path: Path, content: str) -> None
     assert reveal(settings.datasources["a"].password) == "hunter2"
 
 
-def test_only_one_newline_is_taken_off_a_secret_file(tmp_path: Path) -> None:
+def test_only_one_newline_is_removed_from_a_secret_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(" a b \n\n")
     assert reveal(load(CANDY_STORE_KEY_FILE=str(file)).settings.store_key) == " a b \n"
 
 
-def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+def test_a_secret_given_twice_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("hunter2")
     config = tmp_path / "a.yaml"
@@ -231,10 +231,10 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError) as caught:
             load_configuration(*arguments, hostname="h")
-        assert str(caught.value) == f"{source}: expected either this or api_key, and both are given"
+        assert str(caught.value) == f"{source}: expected either this or api_key, but both are given"
 
 
-def test_a_secret_of_the_environment_stands_over_both_forms_of_the_file(tmp_path: Path) -> None:
+def test_a_secret_of_the_environment_overrides_both_forms_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("of-file")
     config = tmp_path / "a.yaml"
@@ -257,7 +257,7 @@ def test_a_secret_of_the_environment_stands_over_both_forms_of_the_file(tmp_path
         (b"\xff", "the file cannot be read: it is not UTF-8 text"),
     ],
 )
-def test_a_secret_file_that_is_no_good_stops_the_start(tmp_path: Path, make: bytes | None, expected: str) -> None:
+def test_an_unusable_secret_file_stops_the_start(tmp_path: Path, make: bytes | None, expected: str) -> None:
     file = tmp_path / "hunter2"
     if make is not None:
         file.write_bytes(make)
@@ -267,7 +267,7 @@ def test_a_secret_file_that_is_no_good_stops_the_start(tmp_path: Path, make: byt
     assert str(caught.value) == f"CANDY_API_KEY_FILE: {expected}"
 
 
-def test_a_word_that_blocks_no_plugin_is_a_warning_with_the_nearest() -> None:
+def test_a_blocked_name_without_a_plugin_is_a_warning_with_the_nearest() -> None:
     """Contract §7: `CANDY_PLUGINS_BLOCKED` has names; what a slip of the pen should have blocked is running."""
     record = PluginRecord(
         name="bash", distribution="candy-bash", version="1", state=PluginState.ACTIVE, provides=("executor:bash",)

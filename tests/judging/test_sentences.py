@@ -1,4 +1,4 @@
-"""The catalogues, and the sentences that are not verdicts."""
+"""The message catalogues, and the sentences of items without a verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def used() -> Iterator[str]:
         yield str(msgid)
 
 
-def test_every_sentence_that_the_code_uses_is_in_the_catalogue_and_no_other() -> None:
+def test_the_catalogue_has_exactly_the_sentences_of_the_code() -> None:
     assert set(used()) == set(translated())
 
 
@@ -46,7 +46,7 @@ def test_a_translation_has_the_placeholders_of_its_sentence(msgid: str, text: st
     assert placeholders(text) == placeholders(msgid)
 
 
-def test_the_compiled_catalogue_is_what_its_source_says() -> None:
+def test_the_compiled_catalogue_matches_its_source() -> None:
     """If not: pybabel compile --domain candy --directory candy_core/judging/locales"""
     with (FOLDER / "candy.po").open("rb") as stream:
         compiled = io.BytesIO()
@@ -59,11 +59,11 @@ def test_the_compiled_catalogue_is_what_its_source_says() -> None:
 
 @pytest.mark.parametrize("value", ["{why}", "{0}", "%s", "%(why)s", "{why.__class__}", "}{", "{{}}"])
 @pytest.mark.parametrize("locale", Locale)
-def test_what_a_value_holds_is_never_read_as_a_placeholder(locale: Locale, value: str) -> None:
+def test_placeholders_in_a_value_are_not_replaced(locale: Locale, value: str) -> None:
     assert sentence(locale, "The query was rejected: {why}", why=value).endswith(value)
 
 
-def test_a_sentence_that_no_catalogue_has_is_english() -> None:
+def test_a_sentence_without_translation_is_english() -> None:
     assert sentence(Locale.ZH_CN, "{count} candies", count=3) == "3 candies"
 
 
@@ -72,7 +72,7 @@ def test_a_placeholder_without_a_value_is_an_error_of_the_caller() -> None:
         sentence(Locale.EN, "The query was rejected: {why}")
 
 
-def test_a_plugin_brings_a_catalogue_of_its_own(tmp_path: Path) -> None:
+def test_a_plugin_has_its_own_catalogue(tmp_path: Path) -> None:
     folder = tmp_path / "zh_CN" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     source = (
@@ -85,7 +85,7 @@ def test_a_plugin_brings_a_catalogue_of_its_own(tmp_path: Path) -> None:
     assert catalogue.sentence(Locale.EN, "Hello {who}", who="you") == "Hello you"
 
 
-def test_a_catalogue_that_was_not_packaged_is_told_at_once(tmp_path: Path) -> None:
+def test_a_missing_catalogue_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"hello\.mo"):
         Catalogue("hello", tmp_path)
 

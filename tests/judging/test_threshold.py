@@ -67,7 +67,7 @@ def test_a_range_is_breached_outside_or_with_an_at_sign_inside(
 
 @settings(deadline=None)  # the machine may be busy
 @given(text=st.text(alphabet="0123456789.+-eE<>=!~:@ \tnaif,x%", max_size=12))
-def test_whatever_is_read_keeps_its_text_and_reads_back_as_itself(text: str) -> None:
+def test_a_threshold_keeps_its_text_and_survives_a_round_trip(text: str) -> None:
     try:
         threshold = Threshold.parse(text)
     except ValueError:
@@ -117,7 +117,7 @@ def test_each_form_has_its_direction(text: str, value: float, breach: Breach | N
 
 
 @pytest.mark.parametrize("text", ["80", ">=80", "<10", "<=10", "==0", "!=0", "10:20", "10:", "~:10", "@10:20"])
-def test_nan_is_on_no_side_of_any_threshold(text: str) -> None:
+def test_nan_breaches_no_threshold(text: str) -> None:
     assert Threshold.parse(text).breach(math.nan) is None
 
 
@@ -175,11 +175,11 @@ def test_nan_is_on_no_side_of_any_threshold(text: str) -> None:
         "80\x00",
     ],
 )
-def test_what_cannot_be_read_is_refused_with_what_is_allowed(text: str) -> None:
+def test_an_invalid_threshold_is_rejected_with_what_is_allowed(text: str) -> None:
     """Contract §3: 'What cannot be read as one of these is `bad_params`, never ignored.'"""
-    with pytest.raises(ValueError, match="expected a number") as refusal:
+    with pytest.raises(ValueError, match="expected a number") as caught:
         Threshold.parse(text)
-    message = str(refusal.value)
+    message = str(caught.value)
     assert "10:20" in message
     assert ">=80" in message
     assert not text.strip() or len(text) < 5 or text not in message
@@ -202,7 +202,7 @@ def test_what_cannot_be_read_is_refused_with_what_is_allowed(text: str) -> None:
         ("@10:20", "@10:20"),
     ],
 )
-def test_sentences_show_the_number_of_a_one_sided_threshold_and_the_text_of_any_other(text: str, shown: str) -> None:
+def test_sentences_show_the_number_of_a_comparison_and_the_text_of_others(text: str, shown: str) -> None:
     """Contract §3: '`{t}` is `%.2f` for a plain number and for `>`/`>=`/`<`/`<=` (the number alone), else as
     written.'"""
     assert Threshold.parse(text).shown == shown
@@ -221,8 +221,8 @@ def test_params_take_a_threshold_as_a_string_or_a_number(given_: str | float, te
 
 
 @pytest.mark.parametrize("given_", ["", "high", True, [80], {"text": "80"}])
-def test_params_with_an_unreadable_threshold_name_the_field(given_: object) -> None:
+def test_an_invalid_threshold_in_params_names_the_field(given_: object) -> None:
     """Contract §3: 'What cannot be read as one of these is `bad_params`, never ignored.'"""
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(Invalid) as caught:
         params_reader.read({"threshold": given_}, Params)  # type: ignore[dict-item]  # what no Json should be, too
-    assert [problem.path for problem in refusal.value.problems] == ["$.threshold"]
+    assert [problem.path for problem in caught.value.problems] == ["$.threshold"]

@@ -1,4 +1,4 @@
-"""Verdicts in the words of the contract."""
+"""Verdicts and their sentences as in the contract."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def verdict(
     )
 
 
-def test_the_first_result_of_the_contract_comes_out_as_it_stands_there() -> None:
+def test_the_first_result_of_the_contract_is_reproduced() -> None:
     """Contract section 2, "Result object": `有 3 个节点超过阈值 80.00，最高值为 node-01 的 95.78`, with its details."""
     given = samples(("node-02", 45.2), ("node-07", 82.64), ("node-01", 95.78), ("node-03", 85.21))
     outcome = verdict(given, "80", query=CPU)
@@ -56,7 +56,7 @@ def test_the_first_result_of_the_contract_comes_out_as_it_stands_there() -> None
     )
 
 
-def test_the_second_result_of_the_contract_comes_out_as_it_stands_there() -> None:
+def test_the_second_result_of_the_contract_is_reproduced() -> None:
     """Contract section 2, "Result object": `节点 node-1 的值 92.50 超过阈值 90.00`, with its details."""
     outcome = verdict(samples(("node-1", 92.5)), "90", query=MEMORY)
     assert outcome.value == "92.5"
@@ -164,7 +164,7 @@ def test_each_finding_has_its_sentence_in_both_languages(
         ("<20", ItemStatus.CRITICAL, "节点 c 的值 10.00 低于阈值 20.00"),
     ],
 )
-def test_critical_comes_before_threshold_and_the_sentence_speaks_of_the_one_that_decided(
+def test_critical_precedes_threshold_and_the_sentence_is_about_the_deciding_one(
     critical: str, status: ItemStatus, message: str
 ) -> None:
     """Contract §3: '`threshold` gives `warning`, `critical` gives `critical`.'"""
@@ -186,7 +186,7 @@ def test_within_every_threshold_is_normal_and_ok() -> None:
     assert outcome.stats == {"series": 3, "exceeding": 0, "min": 5.0, "max": 50.0, "worst": 50.0}
 
 
-def test_the_value_is_the_first_samples_own_text_unrounded() -> None:
+def test_the_value_is_the_unrounded_text_of_the_first_sample() -> None:
     """Contract §3: '`value` is the backend's own text, not rounded: the first series''."""
     given = [
         Sample(instance="a", value=0.1, text="0.1000000000000000055"),
@@ -195,14 +195,14 @@ def test_the_value_is_the_first_samples_own_text_unrounded() -> None:
     assert verdict(given, "5").value == "0.1000000000000000055"
 
 
-def test_below_a_bound_the_heading_says_so_and_the_lowest_comes_first() -> None:
+def test_below_a_limit_the_heading_says_so_and_the_lowest_is_first() -> None:
     assert verdict(THREE, "<10").details.endswith("\n\n低于阈值的节点：\na (5.00)\nc (7.00)")
     assert verdict(THREE, "<10", locale=Locale.EN).details.endswith(
         "\n\nNodes below the threshold:\na (5.00)\nc (7.00)"
     )
 
 
-def test_outside_a_range_the_farthest_comes_first_whichever_its_side() -> None:
+def test_outside_a_range_the_farthest_is_first_on_either_side() -> None:
     given = samples(("a", 5.0), ("b", 29.0), ("c", 15.0), ("d", 0.0))
     outcome = verdict(given, "10:20")
     assert outcome.details.endswith("\n\n超过阈值的节点：\nd (0.00)\nb (29.00)\na (5.00)")
@@ -212,13 +212,13 @@ def test_outside_a_range_the_farthest_comes_first_whichever_its_side() -> None:
     )
 
 
-def test_ties_stand_in_the_order_of_their_names() -> None:
+def test_ties_are_sorted_by_name() -> None:
     """Contract §3: 'worst first, ties by name'."""
     given = samples(("c", 90.0), ("a", 90.0), ("b", 95.0), ("aa", 90.0))
     assert verdict(given, "80").details.endswith("：\nb (95.00)\na (90.00)\naa (90.00)\nc (90.00)")
 
 
-def test_series_that_share_an_instance_stay_apart() -> None:
+def test_series_with_one_instance_are_listed_separately() -> None:
     """Contract §3: 'Series that share an instance stay apart.'"""
     outcome = verdict(samples(("a", 90.0), ("a", 95.0), ("a", 90.0)), "80")
     assert outcome.details.endswith("：\na (95.00)\na (90.00)\na (90.00)")
@@ -228,7 +228,7 @@ def test_series_that_share_an_instance_stay_apart() -> None:
 @pytest.mark.parametrize(
     ("count", "last"), [(100, "n-001 (1.00)"), (101, "另有 1 个未列出"), (5000, "另有 4900 个未列出")]
 )
-def test_a_hundred_are_named_and_the_rest_counted(count: int, last: str) -> None:
+def test_a_hundred_are_named_and_the_others_counted(count: int, last: str) -> None:
     """Contract §3: 'at most 100 and then how many more'."""
     outcome = verdict(samples(*((f"n-{index:03}", float(index)) for index in range(1, count + 1))), "0")
     lines = outcome.details.split("\n")
@@ -242,7 +242,7 @@ def test_a_scalar_has_no_list_of_nodes() -> None:
     assert verdict(samples(("", 50.0)), "40", scalar=True).details == "Query: q\nResult Type: scalar"
 
 
-def test_a_lone_series_without_labels_is_spoken_of_as_a_scalar_but_listed() -> None:
+def test_a_single_series_without_labels_reads_as_a_scalar_but_is_listed() -> None:
     outcome = verdict(samples(("", 50.0)), "40")
     assert outcome.message == "值 50.00 超过阈值 40.00"
     assert outcome.details.endswith("\n\n超过阈值的节点：\n{} (50.00)")
@@ -269,7 +269,7 @@ def test_one_nan_among_good_values_is_a_warning_that_names_it() -> None:
     assert outcome.stats == {"series": 3, "exceeding": 0, "min": 1.0, "max": 1.0, "worst": 1.0}
 
 
-def test_a_breach_wins_over_nan_which_details_still_names() -> None:
+def test_a_breach_precedes_nan_which_details_still_names() -> None:
     outcome = verdict(samples(("a", math.nan), ("b", 99.0)), "80", "90")
     assert (outcome.status, outcome.reason) == (ItemStatus.CRITICAL, Reason.THRESHOLD_EXCEEDED)
     assert outcome.message == "节点 b 的值 99.00 超过阈值 90.00"
@@ -292,7 +292,7 @@ def test_infinities_compare_as_numbers_and_are_written_out() -> None:
     assert encode(above)  # JSON throughout
 
 
-def test_a_partial_answer_is_never_normal() -> None:
+def test_a_partial_response_is_never_normal() -> None:
     """Contract §3: 'A partial answer is `partial_response` and never `normal`.'"""
     outcome = verdict(ONE, "80", partial="vmstorage-2 不可用")
     assert (outcome.status, outcome.reason) == (ItemStatus.WARNING, Reason.PARTIAL_RESPONSE)
@@ -303,7 +303,7 @@ def test_a_partial_answer_is_never_normal() -> None:
     assert (nothing.status, nothing.reason, nothing.value) == (ItemStatus.WARNING, Reason.PARTIAL_RESPONSE, "")
 
 
-def test_a_breach_in_a_partial_answer_keeps_its_status_and_its_sentence() -> None:
+def test_a_breach_in_a_partial_response_keeps_its_status_and_sentence() -> None:
     outcome = verdict(ONE, "30", "40", partial="why", locale=Locale.EN)
     assert (outcome.status, outcome.reason) == (ItemStatus.CRITICAL, Reason.PARTIAL_RESPONSE)
     assert outcome.message == "The value 50.00 of node a exceeds the threshold 40.00"
@@ -312,13 +312,13 @@ def test_a_breach_in_a_partial_answer_keeps_its_status_and_its_sentence() -> Non
     )
 
 
-def test_nothing_to_judge_is_no_sign_of_being_well() -> None:
+def test_an_empty_result_is_not_normal() -> None:
     outcome = verdict([], "80")
     assert (outcome.status, outcome.reason, outcome.value) == (ItemStatus.WARNING, Reason.EMPTY_RESULT, "")
     assert outcome.stats == {"series": 0, "exceeding": 0}
 
 
-def test_another_noun_takes_the_nodes_place() -> None:
+def test_another_noun_replaces_node() -> None:
     """Contract §3, kubernetes: 'sentences as above with the kind for 节点'."""
     given = samples(("default/a", 5.0), ("default/b", 9.0))
     chinese = verdict(given, "1", noun="工作负载")
@@ -331,7 +331,7 @@ def test_another_noun_takes_the_nodes_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["{v}", "{0}", "%s", "%(t)s", "{inst.__class__}", "{", "a\\b", "节点"])
-def test_what_a_name_holds_is_never_read_as_a_placeholder(name: str) -> None:
+def test_placeholders_in_a_name_are_not_replaced(name: str) -> None:
     assert verdict(samples((name, 50.0)), "40").message == f"节点 {name} 的值 50.00 超过阈值 40.00"
     assert f"\n{name} (50.00)" in verdict(samples((name, 50.0)), "40").details
 
@@ -350,7 +350,7 @@ def test_samples_may_come_from_an_iterator() -> None:
 
 
 @pytest.mark.parametrize("threshold", ["0", "<1e9", "100:200", "!=-1"])
-def test_two_hundred_thousand_series_cost_little_more_than_themselves(threshold: str) -> None:
+def test_two_hundred_thousand_series_take_little_more_memory(threshold: str) -> None:
     """Contract §7: '200 000 series fit ... at these the process stays below 400 MB'."""
     given = samples(*((f"node-{index:06}", float(index)) for index in range(200_000)))
     tracemalloc.start()

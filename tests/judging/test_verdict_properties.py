@@ -1,4 +1,4 @@
-"""What holds of every verdict."""
+"""Properties of every verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ thresholds = st.sampled_from(
     ["0", "50", ">=50", "<50", "<=-1", "==0", "!=0", "10:20", "-5:5", "10:", "~:10", ":20", "@10:20", "@5:", "1e300"]
 ).map(Threshold.parse)
 values = st.one_of(
-    st.floats(),  # NaN and infinities too
+    st.floats(),  # with NaN and infinities
     st.integers(-60, 60).map(float),
     st.sampled_from([0.0, -0.0, 10.0, 20.0, 50.0, math.nan, math.inf, -math.inf]),
 )
@@ -36,7 +36,7 @@ def verdict(given_: list[Sample], threshold: Threshold | None, critical: Thresho
     st.none() | thresholds,
     st.sampled_from(Locale),
 )
-def test_the_order_of_the_samples_changes_nothing_but_the_value(
+def test_the_order_of_the_samples_changes_only_the_value(
     orders: tuple[list[Sample], list[Sample]], threshold: Threshold | None, critical: Threshold | None, locale: Locale
 ) -> None:
     one, other = (verdict(order, threshold, critical, locale) for order in orders)
@@ -53,7 +53,7 @@ def test_the_order_of_the_samples_changes_nothing_but_the_value(
 
 @settings(deadline=None)  # the machine may be busy
 @given(cases, st.none() | thresholds, st.none() | thresholds)
-def test_the_status_says_exactly_what_the_samples_say(
+def test_the_status_follows_from_the_samples(
     case: list[Sample], threshold: Threshold | None, critical: Threshold | None
 ) -> None:
     def breaching(limit: Threshold | None) -> list[float]:
@@ -116,7 +116,7 @@ def test_details_name_each_sample_that_exceeds_once(case: list[Sample], threshol
 
 @settings(deadline=None)  # the machine may be busy
 @given(cases, st.none() | thresholds, st.none() | thresholds, st.booleans())
-def test_a_partial_answer_is_at_least_as_bad_as_a_whole_one(
+def test_a_partial_response_is_at_least_as_bad_as_a_complete_one(
     case: list[Sample], threshold: Threshold | None, critical: Threshold | None, scalar: bool
 ) -> None:
     ranks = [ItemStatus.NORMAL, ItemStatus.WARNING, ItemStatus.CRITICAL]

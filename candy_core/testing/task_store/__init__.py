@@ -1,4 +1,4 @@
-"""The contract suite of task stores: subclass it, give a store, and every promise of the port is held to it.
+"""The contract suite of task stores: subclass it, open your store, and it checks all that the port requires.
 
 ::
 
@@ -11,7 +11,7 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("base", "queue", "lifecycle", "outbox")))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("base", "queue", "lifecycle", "deliveries")))
 
 from candy_core.testing.task_store.base import OpenedStore, delivery, ending, new_task, result_of  # noqa: E402  # rewritten first
 from candy_core.testing.task_store.deliveries import DeliveriesSuite  # noqa: E402  # the same
@@ -22,4 +22,4 @@ __all__ = ["OpenedStore", "TaskStoreSuite", "delivery", "ending", "new_task", "r
 
 
 class TaskStoreSuite(QueueSuite, LifecycleSuite, DeliveriesSuite):
-    """What every :class:`~candy_core.ports.task_store.TaskStore` must do."""
+    """Everything that a :class:`~candy_core.ports.task_store.TaskStore` must do."""

@@ -1,4 +1,4 @@
-"""Progress, ends, cancels, listing, retention, logs: the second part of the suite."""
+"""Progress, endings, cancels, lists, retention and logs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from candy_core.testing.task_store.base import OpenedStore, StoreSuite, delivery
 
 
 class LifecycleSuite(StoreSuite):
-    """Tasks go on, end, and are forgotten."""
+    """Tasks run, end, and are removed."""
 
-    async def test_progress_counts_what_is_recorded_and_what_runs(self, store: TaskStore) -> None:
+    async def test_progress_counts_results_and_running_items(self, store: TaskStore) -> None:
         task = new_task(items=4)
         await store.submit(task)
         claim = await self.claimed(store)
@@ -41,7 +41,7 @@ class LifecycleSuite(StoreSuite):
         assert (progress.total, progress.done, progress.running) == (4, 2, 2)
         assert (progress.normal, progress.warning, progress.critical, progress.failed) == (1, 0, 1, 0)
 
-    async def test_results_so_far_are_there_in_the_order_of_the_request(self, store: TaskStore) -> None:
+    async def test_results_so_far_are_in_the_order_of_the_request(self, store: TaskStore) -> None:
         task = new_task(items=3)
         await store.submit(task)
         claim = await self.claimed(store)
@@ -64,7 +64,7 @@ class LifecycleSuite(StoreSuite):
         reasons = [(result["item_id"], result["reason"]) for result in document["results"]]  # type: ignore[index,call-overload,union-attr]  # JSON
         assert reasons == [(0, "timeout"), (1, "ok"), (2, "timeout")]
 
-    async def test_a_refused_item_keeps_its_verdict_when_the_task_is_cut_off(self, store: TaskStore) -> None:
+    async def test_a_rejected_item_keeps_its_verdict_when_the_task_is_cut_off(self, store: TaskStore) -> None:
         verdict = Outcome(status=ItemStatus.FAILED, reason="unknown_type", message="unknown")
         task = new_task(items=1)
         task = evolve(task, items=(evolve(task.items[0], verdict=verdict),))
@@ -94,7 +94,7 @@ class LifecycleSuite(StoreSuite):
         await store.release(claim.lease)
         assert await store.read_result(task.task_id) == before
 
-    async def test_a_task_with_all_results_only_has_to_be_ended(self, store: TaskStore) -> None:
+    async def test_a_task_with_all_results_only_needs_to_be_finished(self, store: TaskStore) -> None:
         task = new_task(items=1)
         await store.submit(task)
         claim = await self.claimed(store)
@@ -106,7 +106,7 @@ class LifecycleSuite(StoreSuite):
         assert (only_to_end.task_id, only_to_end.items) == (task.task_id, ())
         assert await store.claim_ending("worker", lease=30, wait=0) is None, "somebody is ending it"
 
-    async def test_an_ending_that_was_claimed_and_lost_is_given_out_again(self, opened: OpenedStore) -> None:
+    async def test_an_ending_with_an_expired_lease_is_claimed_again(self, opened: OpenedStore) -> None:
         task = new_task(items=1)
         await opened.store.submit(task)
         await opened.store.cancel(task.task_id, "stop")
@@ -114,7 +114,7 @@ class LifecycleSuite(StoreSuite):
         await opened.advance(11)
         assert await opened.store.claim_ending("worker", lease=10, wait=0) is not None
 
-    async def test_an_overdue_task_only_has_to_be_ended(self, opened: OpenedStore) -> None:
+    async def test_an_overdue_task_only_needs_to_be_finished(self, opened: OpenedStore) -> None:
         await opened.store.submit(new_task(items=2, timeout=20.0))
         claim = await self.claimed(opened.store)
         await opened.advance(21)
@@ -123,13 +123,13 @@ class LifecycleSuite(StoreSuite):
         assert only_to_end is not None
         assert only_to_end.remaining <= 0
 
-    async def test_a_task_whose_agent_died_is_ended_once_its_time_is_over(self, opened: OpenedStore) -> None:
+    async def test_a_task_whose_agent_died_is_finished_after_its_timeout(self, opened: OpenedStore) -> None:
         await opened.store.submit(new_task(items=2, timeout=20.0))
         await self.claimed(opened.store, lease=10)
         await opened.advance(60)
         assert await opened.store.claim_ending("another", lease=30, wait=0) is not None
 
-    async def test_a_canceled_task_that_waits_is_not_given_out_to_run(self, store: TaskStore) -> None:
+    async def test_a_canceled_task_that_waits_cannot_be_claimed(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         await store.cancel(task.task_id, "stop")
@@ -138,7 +138,7 @@ class LifecycleSuite(StoreSuite):
         assert only_to_end is not None
         assert only_to_end.canceled == "stop"
 
-    async def test_a_cancel_reaches_whoever_holds_a_lease(self, store: TaskStore) -> None:
+    async def test_a_renewal_reports_a_cancel(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         claim = await self.claimed(store)
@@ -152,7 +152,7 @@ class LifecycleSuite(StoreSuite):
         await store.release(claim.lease)
         assert await store.claim_ending("worker", lease=30, wait=0) is not None
 
-    async def test_cancelling_an_ended_or_an_unknown_task_is_told(self, store: TaskStore) -> None:
+    async def test_canceling_an_ended_or_unknown_task_is_an_error(self, store: TaskStore) -> None:
         """Contract section 2: "Cancel of an ended task: 409 ended"."""
         task = new_task()
         await store.submit(task)
@@ -160,9 +160,9 @@ class LifecycleSuite(StoreSuite):
         with pytest.raises(TaskEnded):
             await store.cancel(task.task_id, "stop")
         with pytest.raises(NotFound):
-            await store.cancel("nobody", "stop")
+            await store.cancel("unknown", "stop")
 
-    async def test_waiting_for_an_end_returns_with_it(self, store: TaskStore) -> None:
+    async def test_waiting_for_the_end_returns_at_the_end(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         async with asyncio.TaskGroup() as group:
@@ -173,15 +173,15 @@ class LifecycleSuite(StoreSuite):
         assert state is not None
         assert state.status is TaskStatus.COMPLETED
 
-    async def test_waiting_gives_up_after_its_time_and_tells_the_present_state(self, store: TaskStore) -> None:
+    async def test_waiting_returns_the_state_after_its_timeout(self, store: TaskStore) -> None:
         task = new_task()
         await store.submit(task)
         state = await store.wait(task.task_id, Until.ENDED, 0.01)
         assert state is not None
         assert state.status is TaskStatus.PENDING
-        assert await store.wait("nobody", Until.ENDED, 0.01) is None
+        assert await store.wait("unknown", Until.ENDED, 0.01) is None
 
-    async def test_a_waiting_claim_returns_when_a_task_comes(self, store: TaskStore) -> None:
+    async def test_a_waiting_claim_returns_with_a_new_task(self, store: TaskStore) -> None:
         async with asyncio.TaskGroup() as group:
             waiter = group.create_task(store.claim("worker", limit=10, lease=30, wait=30))
             await asyncio.sleep(0)
@@ -201,17 +201,17 @@ class LifecycleSuite(StoreSuite):
         running = await store.list(status=TaskStatus.RUNNING, limit=50, cursor=None)
         assert [state.task_id for state in running.tasks] == [tasks[0].task_id]
 
-    async def test_a_full_page_that_is_the_last_has_no_cursor(self, store: TaskStore) -> None:
+    async def test_a_full_last_page_has_no_cursor(self, store: TaskStore) -> None:
         for _ in range(2):
             await store.submit(new_task())
         assert (await store.list(status=None, limit=2, cursor=None)).next_cursor is None
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "é", "AAAA", "-1"])
-    async def test_a_cursor_that_is_none_is_invalid(self, store: TaskStore, cursor: str) -> None:
+    async def test_an_invalid_cursor_is_rejected(self, store: TaskStore, cursor: str) -> None:
         with pytest.raises(Invalid):
             await store.list(status=None, limit=2, cursor=cursor)
 
-    async def test_ended_tasks_are_forgotten_after_their_time(self, opened: OpenedStore) -> None:
+    async def test_ended_tasks_are_removed_after_their_time(self, opened: OpenedStore) -> None:
         """Contract section 2: "Ended tasks are kept for 24 h …; after that they are 404"."""
         task = new_task()
         await opened.store.submit(task)
@@ -224,7 +224,7 @@ class LifecycleSuite(StoreSuite):
         assert await opened.store.read_log(task.task_id) is None
         assert (await opened.store.list(status=None, limit=10, cursor=None)).tasks == ()
 
-    async def test_ended_tasks_are_forgotten_by_bytes_the_oldest_first(self, store: TaskStore) -> None:
+    async def test_ended_tasks_are_removed_by_size_the_oldest_first(self, store: TaskStore) -> None:
         """Contract section 2: "within a byte limit, oldest out first"."""
         tasks = [new_task(items=1) for _ in range(4)]
         for task in tasks:
@@ -237,14 +237,14 @@ class LifecycleSuite(StoreSuite):
         kept = [await store.read(task.task_id) is not None for task in tasks]
         assert kept == [False, False, True, True]
 
-    async def test_the_task_that_ended_last_is_kept_whatever_it_weighs(self, store: TaskStore) -> None:
+    async def test_the_task_that_ended_last_is_kept_at_any_size(self, store: TaskStore) -> None:
         for _ in range(2):
             task = new_task(items=1)
             await store.submit(task)
             await self.finished(store, task, ending(), details="x" * self.limits.keep_bytes)
             assert await store.read_result(task.task_id) is not None
 
-    async def test_an_id_that_is_used_again_has_its_new_priority(self, opened: OpenedStore) -> None:
+    async def test_a_reused_id_has_its_new_priority(self, opened: OpenedStore) -> None:
         once = new_task(priority=9)
         await opened.store.submit(once)
         await opened.store.cancel(once.task_id, "stop")
@@ -255,7 +255,7 @@ class LifecycleSuite(StoreSuite):
         await opened.store.submit(evolve(once, priority=0))
         assert (await self.claimed(opened.store)).task_id == another.task_id
 
-    async def test_a_forgotten_id_may_be_used_again(self, opened: OpenedStore) -> None:
+    async def test_the_id_of_a_removed_task_may_be_reused(self, opened: OpenedStore) -> None:
         task = new_task()
         await opened.store.submit(task)
         await self.finished(opened.store, task, ending())
@@ -269,14 +269,14 @@ class LifecycleSuite(StoreSuite):
         await store.append_log(task.task_id, [LogEntry(time=moment, level="info", event="one", item_id=1)])
         await self.finished(store, task, ending())
         await store.append_log(task.task_id, [LogEntry(time=moment, level="info", event="two")])
-        await store.append_log("nobody", [LogEntry(time=moment, level="info", event="lost")])
+        await store.append_log("unknown", [LogEntry(time=moment, level="info", event="lost")])
         log = await store.read_log(task.task_id)
         assert log is not None
         assert [entry.event for entry in log.entries] == ["one", "two"]
         assert log.dropped == 0
-        assert await store.read_log("nobody") is None
+        assert await store.read_log("unknown") is None
 
-    async def test_what_is_told_with_the_results_stands_in_the_log(self, opened: OpenedStore) -> None:
+    async def test_the_log_has_the_entries_of_the_results(self, opened: OpenedStore) -> None:
         """Contract section 2: "intake, start, end and retry of the task and of each item"."""
         store = opened.store
         task = new_task(items=1)

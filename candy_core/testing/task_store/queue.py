@@ -1,4 +1,4 @@
-"""Submitting, claiming, leases, results: the first part of the suite."""
+"""Submissions, claims, leases and results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from candy_core.testing.task_store.base import OpenedStore, StoreSuite, ending, 
 
 
 class QueueSuite(StoreSuite):
-    """Tasks come in, and are given out to run."""
+    """Tasks are submitted and claimed."""
 
     async def test_a_submitted_task_waits(self, store: TaskStore) -> None:
         submitted = await store.submit(new_task(items=2))
@@ -25,21 +25,21 @@ class QueueSuite(StoreSuite):
         assert submitted.state.progress.total == 2
         assert submitted.state.start_time is None
 
-    async def test_the_same_task_is_kept_once(self, store: TaskStore) -> None:
+    async def test_the_same_task_is_stored_once(self, store: TaskStore) -> None:
         """Contract section 2: "The same task_id with a body that is equal as a JSON value: … run once"."""
         task = new_task()
         await store.submit(task)
         assert not (await store.submit(task)).created
         assert (await store.counts()).pending == 1
 
-    async def test_another_task_of_the_same_id_is_a_conflict(self, store: TaskStore) -> None:
+    async def test_another_task_with_the_same_id_is_a_conflict(self, store: TaskStore) -> None:
         """Contract section 2: "With another body: 409 conflict"."""
         task = new_task()
         await store.submit(task)
         with pytest.raises(Conflict):
             await store.submit(evolve(task, digest=b"another"))
 
-    async def test_the_queue_has_a_bound_that_running_tasks_do_not_count_against(self, store: TaskStore) -> None:
+    async def test_the_queue_has_a_limit_that_ignores_running_tasks(self, store: TaskStore) -> None:
         for _ in range(self.limits.max_pending):
             await store.submit(new_task())
         with pytest.raises(QueueFull) as caught:
@@ -48,7 +48,7 @@ class QueueSuite(StoreSuite):
         await self.claimed(store)
         await store.submit(new_task())
 
-    async def test_the_bodies_of_tasks_that_have_not_ended_have_a_bound_in_bytes(self, store: TaskStore) -> None:
+    async def test_tasks_that_have_not_ended_have_a_limit_in_bytes(self, store: TaskStore) -> None:
         large, small = self.limits.queue_bytes + 1, self.limits.queue_bytes // 3
         alone = new_task(size=large)
         await store.submit(alone)
@@ -63,7 +63,7 @@ class QueueSuite(StoreSuite):
         with pytest.raises(QueueFull):
             await store.submit(new_task(size=small))
 
-    async def test_a_task_that_has_ended_is_counted_as_neither_pending_nor_running(self, store: TaskStore) -> None:
+    async def test_an_ended_task_counts_as_neither_pending_nor_running(self, store: TaskStore) -> None:
         for canceled in (False, True):
             task = new_task()
             await store.submit(task)
@@ -76,13 +76,13 @@ class QueueSuite(StoreSuite):
             assert (counts.pending, counts.running) == (0, 0)
         assert counts.ended == {TaskStatus.COMPLETED: 1, TaskStatus.CANCELED: 1}
 
-    async def test_a_task_that_is_there_is_answered_even_when_the_queue_is_full(self, store: TaskStore) -> None:
+    async def test_an_existing_task_is_accepted_even_if_the_queue_is_full(self, store: TaskStore) -> None:
         tasks = [new_task() for _ in range(self.limits.max_pending)]
         for task in tasks:
             await store.submit(task)
         assert not (await store.submit(tasks[0])).created
 
-    async def test_claims_go_by_priority_and_then_by_age(self, store: TaskStore) -> None:
+    async def test_claims_are_in_the_order_of_priority_and_age(self, store: TaskStore) -> None:
         first, second, urgent = new_task(), new_task(), new_task(priority=9)
         for task in (first, second, urgent):
             await store.submit(task)
@@ -96,9 +96,7 @@ class QueueSuite(StoreSuite):
         assert slices == [[0, 1], [2, 3], [4]]
         assert await store.claim("worker", limit=2, lease=30, wait=0) is None
 
-    async def test_all_slices_share_one_evaluation_time_and_only_the_first_started_the_task(
-        self, opened: OpenedStore
-    ) -> None:
+    async def test_all_slices_have_one_evaluation_time_and_the_first_starts_the_task(self, opened: OpenedStore) -> None:
         """Contract section 2: "All metric queries of one task are evaluated at one instant"."""
         await opened.store.submit(new_task(items=2))
         first = await self.claimed(opened.store, limit=1)
@@ -108,16 +106,14 @@ class QueueSuite(StoreSuite):
         assert (first.started, second.started) == (True, False)
         assert second.remaining == pytest.approx(first.remaining - 5, abs=1)
 
-    async def test_the_timeout_runs_from_the_start_and_not_from_the_queueing(self, opened: OpenedStore) -> None:
+    async def test_the_timeout_counts_from_the_start(self, opened: OpenedStore) -> None:
         """Contract section 2: "from the start of the run, not from the queueing"."""
         await opened.store.submit(new_task(timeout=60.0))
         await opened.advance(50)
         claim = await self.claimed(opened.store)
         assert claim.remaining == pytest.approx(60, abs=1)
 
-    async def test_an_expired_lease_gives_its_items_out_again_without_those_that_have_a_result(
-        self, opened: OpenedStore
-    ) -> None:
+    async def test_items_without_a_result_are_claimed_again_after_an_expired_lease(self, opened: OpenedStore) -> None:
         store = opened.store
         await store.submit(new_task(items=3))
         lost = await self.claimed(store, lease=10)
@@ -128,7 +124,7 @@ class QueueSuite(StoreSuite):
         assert taken_over.evaluation_time == lost.evaluation_time
         assert not (await store.renew(lost.lease, 10)).held
 
-    async def test_a_renewed_lease_holds(self, opened: OpenedStore) -> None:
+    async def test_a_renewed_lease_does_not_expire(self, opened: OpenedStore) -> None:
         store = opened.store
         await store.submit(new_task())
         claim = await self.claimed(store, lease=10)
@@ -137,7 +133,7 @@ class QueueSuite(StoreSuite):
             assert (await store.renew(claim.lease, 10)).held
         assert await store.claim("other", limit=10, lease=10, wait=0) is None
 
-    async def test_released_items_are_free_at_once(self, store: TaskStore) -> None:
+    async def test_released_items_can_be_claimed_at_once(self, store: TaskStore) -> None:
         await store.submit(new_task(items=2))
         claim = await self.claimed(store)
         await store.record(claim.lease, [result_of(claim.items[0])], running=0)
