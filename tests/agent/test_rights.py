@@ -238,7 +238,7 @@ async def test_the_right_to_the_usage_of_nodes_is_needed_by_the_heartbeat_alone(
                 log = agent.log()
         assert told == {"name": "default-cluster", "nodes": 1, "kubernetes_version": "1.20.2"}
         (missing,) = [line for line in log if line["event"] == "cluster_figure_missing"]
-        assert 'cannot list resource "nodes" in API group "metrics.k8s.io"' in missing["why"]
+        assert 'cannot list resource "nodes" in API group "metrics.k8s.io"' in missing["error"]
     finally:
         kube_cluster.api.delete("v1", "Node", node)
 
