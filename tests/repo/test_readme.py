@@ -71,7 +71,6 @@ async def test_the_tour_can_be_followed(readme: str, prometheus: str) -> None:
 
 @both
 async def test_the_plugin_in_one_screen_runs(readme: str, tmp_path: Path) -> None:
-    noun = {"README.md": "path", "README.zh.md": "路径"}[readme]
     (project,) = blocks(readme, "toml")
     (module,) = blocks(readme, "python")
     package = tmp_path / "project" / "src" / "candy_disk"
@@ -93,7 +92,7 @@ async def test_the_plugin_in_one_screen_runs(readme: str, tmp_path: Path) -> Non
             assert answer.status == 202
         result = await ended(client, "disk-1")
     assert result["results"][0]["status"] == "normal", result
-    assert result["results"][0]["message"] == f"所有{noun}的值都在阈值 100.00 范围内"
+    assert result["results"][0]["message"] == "所有路径的值都在阈值 100.00 范围内"
 
 
 async def ended(client: aiohttp.ClientSession, task_id: str) -> dict[str, Any]:
