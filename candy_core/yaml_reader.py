@@ -1,8 +1,7 @@
-"""The one reader of YAML texts: configuration, API keys, command templates, kubeconfigs and rule files.
+"""Reads every YAML text: configuration, API keys, command templates, kubeconfigs and rule files.
 
-Values are built from the parser's events with a stack of our own, so neither depth nor aliases cost more than the text
-pays for. What YAML allows and JSON does not is refused, and so is a duplicate key, of which most readers silently keep
-the last.
+It builds values from the parser's events with its own stack, so that a short text cannot cause deep recursion or a huge
+value. It rejects what JSON does not allow, and duplicate keys, of which most readers silently keep the last.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from candy_core.errors import Invalid, Problem
 from candy_core.model.task import Json
 
 _MIN_WEIGHT = 1 << 20
-"""Values and characters that any text may come to with its aliases expanded; a longer text may come to twice its
+"""The number of values and characters with aliases expanded that every text may have. A longer text may have twice its
 length, which no text without aliases reaches."""
 _TAG = "tag:yaml.org,2002:"
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -79,7 +78,7 @@ class _Collection:
 
 @define
 class _Document:
-    """One document as far as it has been read."""
+    """A document that is being read."""
 
     path: str
     typed: bool
@@ -164,7 +163,7 @@ class _Document:
         parent.key = key
 
     def merge(self, parent: _Collection, value: Any, line: int) -> None:
-        """What ``<<`` adds: a mapping, or a list of mappings, of which the earlier take precedence."""
+        """Add the mapping of ``<<``, or its list of mappings, where earlier ones take precedence."""
         merged = value if isinstance(value, list) else [value]
         if not all(isinstance(each, dict) for each in merged):
             self.refuse(line, "<< takes a mapping, or a list of mappings")

@@ -27,7 +27,7 @@ class BackendNamespace:
 
 @define(kw_only=True)
 class Plan:
-    """What a request says. Each rule is either in ``desired`` or in ``invalid``, by its index in the request."""
+    """The content of a request. Each rule is in ``desired`` or in ``invalid``, by its index in the request."""
 
     names: list[str] = field(factory=list)
     desired: dict[int, DesiredRule] = field(factory=dict)
@@ -84,7 +84,7 @@ def plan_of(request: SyncRequest, rules: Sequence[Json], backends: Backends) -> 
     plan = Plan()
     default = _default_backend(request, backends)
     if request.prune and not rules and default is None:
-        raise Invalid([Problem("$.type", "is required where prune is asked for and no rule is named")])
+        raise Invalid([Problem("$.type", "is required with prune if no rule is named")])
     namespace = request.namespace or DEFAULT_NAMESPACE
     nameless = False
     for index, body in enumerate(rules):

@@ -109,7 +109,7 @@ class Harness:
         async with self.subject.spec.open(self.context(), settings) as executor:
             try:
                 yield Opened(self, executor)
-            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # an error of the test must not reach the plugin's context manager
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # must not reach the plugin
                 failed = error
         if failed is not None:
             raise failed

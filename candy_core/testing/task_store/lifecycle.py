@@ -99,12 +99,12 @@ class LifecycleSuite(StoreSuite):
         await store.submit(task)
         claim = await self.claimed(store)
         await store.record(claim.lease, [result_of(claim.items[0])], running=0)
-        assert await store.claim_ending("worker", lease=30, wait=0) is None, "somebody is still at work"
+        assert await store.claim_ending("worker", lease=30, wait=0) is None, "there is still a lease on items"
         await store.release(claim.lease)
         only_to_end = await store.claim_ending("worker", lease=30, wait=0)
         assert only_to_end is not None
         assert (only_to_end.task_id, only_to_end.items) == (task.task_id, ())
-        assert await store.claim_ending("worker", lease=30, wait=0) is None, "somebody is ending it"
+        assert await store.claim_ending("worker", lease=30, wait=0) is None, "its ending is leased already"
 
     async def test_an_ending_with_an_expired_lease_is_claimed_again(self, opened: OpenedStore) -> None:
         task = new_task(items=1)

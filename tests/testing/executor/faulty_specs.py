@@ -151,7 +151,7 @@ expect_failure(
 @asynccontextmanager
 async def open_with_a_greeting(context: PluginContext, settings: Settings) -> AsyncIterator[SingleExecutor]:
     if not settings.greeting:
-        raise ValueError("greeting is require")
+        raise ValueError("greeting is required")
     yield SingleExecutor(run_well, context, settings)
 
 
@@ -202,7 +202,7 @@ def shared_state() -> Subject:
 
 
 WITHOUT = "test_it_opens_without_settings_and_its_items_have_outcomes"
-expect_failure(WITHOUT, "greeting is require", "open", open_=open_with_a_greeting)
+expect_failure(WITHOUT, "greeting is required", "open", open_=open_with_a_greeting)
 expect_failure(
     WITHOUT,
     r"raised AttributeError instead of giving an outcome",
