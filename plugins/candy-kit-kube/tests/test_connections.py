@@ -245,6 +245,7 @@ async def test_an_unusable_kubeconfig_is_named_and_not_quoted(
         ({"cluster": {"server": f"https://admin:{SECRET}@host"}}, "without a user"),
         ({"cluster": {"server": "ftp://host"}}, "server"),
         ({"cluster": {"proxy-url": f"socks5://u:{SECRET}@host"}}, "proxy-url"),
+        ({"cluster": {"insecure-skip-tls-verify": "yes"}}, "insecure-skip-tls-verify.*expected true or false"),
         ({"cluster": {"certificate-authority": "missing.crt"}}, "certificate-authority"),
         ({"cluster": {"certificate-authority-data": "!"}}, "not base64"),
         ({"cluster": {"certificate-authority-data": "Cg=="}}, "empty"),

@@ -30,7 +30,10 @@ def tls_context(
         raise UnusableConfig("the certificate-authority of the kubeconfig is not a certificate in PEM") from None
     # As in Go's clients: the self-made authorities of older clusters lack an extension that RFC 5280 requires.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if cluster.get("insecure-skip-tls-verify") is True:
+    insecure = cluster.get("insecure-skip-tls-verify")
+    if not isinstance(insecure, bool | None):  # such as yes, which is a word here, and true for kubectl
+        raise UnusableConfig("insecure-skip-tls-verify of the kubeconfig: expected true or false")
+    if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
