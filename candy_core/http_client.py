@@ -83,19 +83,23 @@ async def http_client(
     connections: int = 0,
     timeout: float | None = None,
     connect_timeout: float | None = 10.0,
+    keep_alive: float = 60.0,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[HttpClient]:
     """A client for the time of the block; connects to nothing yet.
 
     ``connections`` bounds those at one time (0: no bound), ``timeout`` and ``connect_timeout`` a request and its
-    connecting, in seconds (``None``: no bound). ``tls`` is the context of every request that brings none of its own.
+    connecting, in seconds (``None``: no bound). An idle connection is kept for ``keep_alive`` seconds. ``tls`` is the
+    context of every request that brings none of its own.
     Answers come uncompressed, since a small gzip may be a large answer; there are no cookies, and no proxy is taken
     from the environment.
     """
     import aiohttp
 
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls if tls is not None else True, limit=connections, keepalive_timeout=60),
+        connector=aiohttp.TCPConnector(
+            ssl=tls if tls is not None else True, limit=connections, keepalive_timeout=keep_alive
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity", "User-Agent": f"candy-agent/{__version__}"},
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout),

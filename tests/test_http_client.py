@@ -160,6 +160,16 @@ async def test_connections_are_kept_and_headers_are_the_agents(serve: Serve, cli
     assert server.requests[0].headers["user-agent"].startswith("candy-agent/")
 
 
+async def test_an_idle_connection_is_kept_no_longer_than_asked_for(serve: Serve) -> None:
+    server = await serve(announced(10))
+    async with http_client(limit=LIMIT, keep_alive=0.01) as client:
+        for _ in range(2):
+            async with client.request("GET", server.url) as response:
+                await client.read(response)
+            await asyncio.sleep(0.05)
+    assert server.connections == 2
+
+
 async def test_a_redirect_is_not_followed(serve: Serve, client: HttpClient) -> None:
     other = await serve(announced(1))
     server = await serve(lambda peer: peer.answer(b"", status="302 Found", extra=f"Location: {other.url}\r\n"))

@@ -36,6 +36,9 @@ MAX_ANSWER = 64 * 1024
 LONGEST_PAUSE = 120.0
 """The longest pause after failures, in seconds, unless the interval itself is longer."""
 JITTER = 0.1
+KEEP_ALIVE = 15.0
+"""How long an idle connection is kept: less than the usual interval. One to a server that has moved loses a heartbeat,
+which is not sent again. In seconds."""
 NO_ANSWER_YET = "no heartbeat has been answered yet"
 _SEND_TIMEOUT = 10.0
 _COUNT_TIMEOUT = 2.0
@@ -214,7 +217,8 @@ class HeartbeatService:
 
         if self._client is None:
             tls = await asyncio.to_thread(self._tls)  # reads the system's certificates
-            self._client = await self._open.enter_async_context(http_client(limit=MAX_ANSWER, connections=2, tls=tls))
+            client = http_client(limit=MAX_ANSWER, connections=2, keep_alive=KEEP_ALIVE, tls=tls)
+            self._client = await self._open.enter_async_context(client)
         body = to_json(heartbeat, drop_none=True)
         if heartbeat.api_key is not None:
             body = {**body, "api_key": heartbeat.api_key.reveal()}  # type: ignore[dict-item]  # a record is an object

@@ -12,7 +12,9 @@ from aiohttp import web
 from candy_core import Secret
 from candy_core.config.settings import Address
 from candy_core.errors import BackendUnavailable
+from candy_core.heartbeat import service
 from candy_core.heartbeat.service import pause_after
+from candy_core.http_client import http_client
 from candy_core.model.heartbeat import AgentStatus
 from candy_core.task_store import StoreCounts
 from candy_testbed import eventually
@@ -264,6 +266,22 @@ async def test_a_heartbeat_can_be_sent_on_demand(candy_server: Start, heartbeat:
     sent = await running.service.send_now()
     assert (sent.status, sent.sequence) == (AgentStatus.RUNNING, 1)
     assert server.heartbeats[0]["sequence"] == 1
+
+
+async def test_heartbeats_of_a_usual_interval_do_not_share_a_connection(
+    monkeypatch: pytest.MonkeyPatch, heartbeat: Callable[..., Running]
+) -> None:
+    """A heartbeat is not sent again, so a connection to a server that has moved would lose one."""
+    opened: list[dict[str, Any]] = []
+
+    def recording(**options: Any) -> Any:
+        opened.append(options)
+        return http_client(**options)
+
+    monkeypatch.setattr(service, "http_client", recording)
+    running = heartbeat("http://127.0.0.1:9")
+    await running.timer.paused(1)
+    assert opened[0]["keep_alive"] < (1 - service.JITTER) * running.runtime.current.heartbeat_interval
 
 
 async def test_a_failed_heartbeat_on_demand_gives_the_reason(
